@@ -1,0 +1,48 @@
+"""Where the services are: the real internet unless answers or environment name something else.
+
+A corporate network, an S3-compatible store, a private CA and the practice world are all the same thing
+here: other addresses. AWS_ENDPOINT_URL, AWS_CONFIG_FILE, KUBECONFIG and the proxy variables are read by
+the SDKs themselves.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wizard.answers import EndpointAnswers
+
+PRODUCTION = "https://acme-v02.api.letsencrypt.org/directory"
+STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """`nameservers` are "ip" or "ip:port"; `ca_file` is trusted besides the system's roots; "" is unset."""
+
+    nameservers: tuple[str, ...] = ()
+    proxy: str = ""
+    ca_file: str = ""
+    acme_directory: str = ""
+
+    @classmethod
+    def gather(cls, answers: EndpointAnswers, environ: Mapping[str, str]) -> "Endpoints":
+        """Answers win over KUBE_REGISTRY_NAMESERVER, _CA_FILE and _ACME_DIRECTORY."""
+        named = environ.get("KUBE_REGISTRY_NAMESERVER", "")
+        return cls(
+            nameservers=tuple(answers.nameservers) or tuple(filter(None, named.split(","))),
+            proxy=answers.proxy,
+            ca_file=answers.ca_file or environ.get("KUBE_REGISTRY_CA_FILE", ""),
+            acme_directory=environ.get("KUBE_REGISTRY_ACME_DIRECTORY", ""),
+        )
+
+    def directory(self, answer: str) -> str:
+        """The URL for an answer of production, staging or a URL."""
+        known = {"production": self.acme_directory or PRODUCTION, "staging": self.acme_directory or STAGING}
+        return known.get(answer, answer)
+
+    def proxy_for(self, scheme: str, host: str) -> str:
+        """The proxy's URL for a host, "" where it is to be reached directly (NO_PROXY, none set)."""
+        from requests.utils import get_environ_proxies, should_bypass_proxies
+
+        if should_bypass_proxies(f"{scheme}://{host}", no_proxy=None):
+            return ""
+        return self.proxy or get_environ_proxies(f"{scheme}://{host}").get(scheme, "")

@@ -1,0 +1,224 @@
+"""What the steps saw of the world: plain values, so that planning is a pure function of answers and facts.
+
+A field is None where the thing is absent or could not be seen; what stands in the way is in `problems`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from wizard.errors import Problem
+from wizard.events import StepId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """`problems` block the step; `warnings` are only shown."""
+
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretFacts:
+    """A Kubernetes Secret without its contents: `owner` is the setup in its label, "" if nobody's."""
+
+    name: str
+    exists: bool = False
+    owner: str = ""
+    type: str = ""
+    keys: tuple[str, ...] = ()
+    resource_version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectFacts(Facts):
+    account_id: str = ""
+    caller_arn: str = ""
+    partition: str = "aws"
+    aws_region: str = ""
+    clock_skew_s: float | None = None
+    kube_context: str = ""
+    kube_server: str = ""
+    kube_version: str = ""
+    kube_user: str = ""
+    namespace: str = "default"
+    namespace_exists: bool = False
+    node_regions: tuple[str, ...] = ()
+    node_architectures: tuple[str, ...] = ()
+    balancer_controller: str = ""
+    other_setup: str = ""
+    denied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketFacts(Facts):
+    """`state`: absent, mine, mine-elsewhere, taken (somebody else's), forbidden (not to be seen)."""
+
+    name: str = ""
+    state: str = "absent"
+    aws_region: str = ""
+    owner: str = ""
+    encryption: str = ""
+    kms_key_id: str = ""
+    blocks_public_access: bool = False
+    abort_incomplete_days: int | None = None
+    lifecycle_rules: tuple[Mapping[str, object], ...] = ()
+    public_access_block: Mapping[str, bool] | None = None
+    encryption_rules: tuple[Mapping[str, object], ...] | None = None
+    object_ownership: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessKeyFacts:
+    access_key_id: str
+    is_active: bool
+    created: datetime
+    last_used: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyVersionFacts:
+    version_id: str
+    is_default: bool
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserFacts(Facts):
+    """`secret_access_key_id` is the key ID that the cluster's Secret holds, "" if it holds none."""
+
+    user_exists: bool = False
+    user_arn: str = ""
+    user_owner: str = ""
+    user_boundary: str = ""
+    user_tags: Mapping[str, str] = field(default_factory=dict)
+    policy_arn: str = ""
+    policy_exists: bool = False
+    policy_owner: str = ""
+    policy_document: Mapping[str, object] | None = None
+    policy_versions: tuple[PolicyVersionFacts, ...] = ()
+    policy_is_attached: bool = False
+    access_keys: tuple[AccessKeyFacts, ...] = ()
+    access_keys_quota: int = 2
+    secret: SecretFacts | None = None
+    secret_access_key_id: str = ""
+    secret_is_complete: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainFacts:
+    """A certificate as found; `serial` is lower-case hex without separators."""
+
+    serial: str
+    names: tuple[str, ...]
+    issuer: str
+    not_before: datetime
+    not_after: datetime
+    key_matches: bool
+    chain_error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateFacts(Facts):
+    secret: SecretFacts | None = None
+    chain: ChainFacts | None = None
+    account_secret: SecretFacts | None = None
+    account_uri: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HtpasswdFacts(Facts):
+    """`users` stand in the file with a bcrypt hash; `bad_lines` are the numbers of useless lines."""
+
+    secret: SecretFacts | None = None
+    check_secret: SecretFacts | None = None
+    users: tuple[str, ...] = ()
+    bad_lines: tuple[int, ...] = ()
+    passwords_known: tuple[str, ...] = ()
+    passwords_changed: tuple[str, ...] = ()
+    check_user_is_right: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalancerFacts:
+    """A balancer as AWS describes it: `kind` is classic or nlb, `dns_zone_id` its own hosted zone's id."""
+
+    name: str
+    kind: str
+    scheme: str
+    dns_name: str
+    dns_zone_id: str
+    idle_timeout_s: int | None = None
+    is_dualstack: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployFacts(Facts):
+    """Live objects as the API gives them (JSON), None where absent."""
+
+    http_secret: SecretFacts | None = None
+    service: Mapping[str, object] | None = None
+    deployment: Mapping[str, object] | None = None
+    replication_controller: Mapping[str, object] | None = None
+    ready_pods: int = 0
+    balancer_hostname: str = ""
+    balancer: BalancerFacts | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneFacts:
+    """`zone_id` without the /hostedzone/ prefix; name without the final dot."""
+
+    zone_id: str
+    name: str
+    name_servers: tuple[str, ...] = ()
+    delegated_to: tuple[str, ...] = ()
+    is_delegated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordFacts:
+    """`text` is the one-line form shown to people and given as consent; `record_set` is Route53's JSON."""
+
+    record_type: str
+    text: str
+    record_set: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DnsFacts(Facts):
+    zone: ZoneFacts | None = None
+    candidates: tuple[ZoneFacts, ...] = ()
+    records: tuple[RecordFacts, ...] = ()
+    is_right: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofFacts(Facts):
+    """`proven_for` is the fingerprint of what was last proven: certificate serial, access key ID, address."""
+
+    proven_at: datetime | None = None
+    proven_for: str = ""
+
+
+@dataclass(slots=True)
+class FactBook:
+    """What is known of all steps; a step that was not looked at is None."""
+
+    connect: ConnectFacts | None = None
+    bucket: BucketFacts | None = None
+    user: UserFacts | None = None
+    certificate: CertificateFacts | None = None
+    htpasswd: HtpasswdFacts | None = None
+    deploy: DeployFacts | None = None
+    dns: DnsFacts | None = None
+    proof: ProofFacts | None = None
+
+    def put(self, step: StepId, facts: Facts) -> None:
+        setattr(self, step.value, facts)
+
+    def get(self, step: StepId) -> Facts | None:
+        found: Facts | None = getattr(self, step.value)
+        return found

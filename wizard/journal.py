@@ -1,0 +1,152 @@
+"""The write-ahead record of a setup: what was about to be done, and what came of it. No secrets.
+
+One JSON object a line, each flushed to the disk before the act that it announces. A torn last line (a
+pulled plug) is ignored: its act cannot have begun. The world is the truth, the journal a hint.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from wizard.events import StepId
+from wizard.step import Change, Receipt
+
+VERSION = 1
+
+
+@dataclass(slots=True)
+class Entry:
+    """One change: `state` is intended, done or undone; `notes` were learnt while it was carried out."""
+
+    number: int
+    step: StepId
+    change: Change
+    time: datetime
+    state: str = "intended"
+    notes: dict[str, Any] = field(default_factory=dict)
+    receipt: dict[str, Any] = field(default_factory=dict)
+    _journal: "Journal | None" = None
+
+    def note(self, **facts: Any) -> None:
+        """Adds what a resume would need, such as an order's address, before going on."""
+        self.notes.update(facts)
+        self._write("noted", note=facts)
+
+    def done(self, receipt: Receipt) -> None:
+        self.receipt = dict(receipt)
+        self.state = "done"
+        self._write("done", receipt=self.receipt)
+
+    def undone(self) -> None:
+        self.state = "undone"
+        self._write("undone")
+
+    def _write(self, state: str, **more: Any) -> None:
+        assert self._journal is not None
+        self._journal.write({"id": self.number, "state": state, **more})
+
+
+class Journal:
+    """Thread-safe; `path` need not exist yet. Raises OSError where the disk refuses."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._entries: list[Entry] = []
+        self._verified: dict[StepId, dict[str, Any]] = {}
+        self._last_number = 0
+        self._ends_clean = True
+        for line in self._lines():
+            self._replay(line)
+
+    def entries(self, step: StepId | None = None) -> list[Entry]:
+        """In the order they were begun, undone ones included."""
+        return [entry for entry in self._entries if step in (None, entry.step)]
+
+    def standing(self, step: StepId | None = None) -> list[Entry]:
+        """Those that were begun and not undone."""
+        return [entry for entry in self.entries(step) if entry.state != "undone"]
+
+    @contextmanager
+    def intend(self, step: StepId, change: Change) -> Iterator[Entry]:
+        """Records the intent first; the body acts and calls `done`. What fails stays intended."""
+        with self._lock:
+            self._last_number += 1
+            entry = Entry(self._last_number, step, change, datetime.now(UTC), _journal=self)
+            self._entries.append(entry)
+        self.write({"id": entry.number, "state": "intended", "step": step, "change": asdict(change)})
+        yield entry
+
+    def verified(self, step: StepId, **facts: Any) -> None:
+        """Remembers that the step's checks that write have passed, and for what."""
+        with self._lock:
+            self._verified[step] = {"time": _now(), **facts}
+        self.write({"state": "verified", "step": step, "facts": self._verified[step]})
+
+    def last_verified(self, step: StepId) -> Mapping[str, Any] | None:
+        """Shape: `{"time": RFC 3339, ...facts}`."""
+        return self._verified.get(step)
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        line = json.dumps({"v": VERSION, "time": _now(), **record}, ensure_ascii=False) + "\n"
+        with self._lock:
+            if not self._ends_clean:
+                line = "\n" + line
+            handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                os.write(handle, line.encode())
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            self._ends_clean = True
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        try:
+            text = self._path.read_bytes()
+        except FileNotFoundError:
+            return
+        self._ends_clean = not text or text.endswith(b"\n")
+        for line in text.splitlines():
+            try:
+                found = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(found, dict):
+                yield found
+
+    def _replay(self, record: dict[str, Any]) -> None:
+        try:
+            self._apply(record)
+        except (KeyError, TypeError, ValueError, StopIteration):
+            return  # a damaged record says nothing; the world is asked anyway
+
+    def _apply(self, record: dict[str, Any]) -> None:
+        state = record["state"]
+        if state == "verified":
+            self._verified[StepId(record["step"])] = record["facts"]
+            return
+        number = int(record["id"])
+        if state == "intended":
+            if any(entry.number == number for entry in self._entries):
+                return
+            change = Change.from_json(record["change"])
+            time = datetime.fromisoformat(record["time"])
+            self._entries.append(Entry(number, StepId(record["step"]), change, time, _journal=self))
+            self._last_number = max(self._last_number, number)
+            return
+        entry = next(entry for entry in self._entries if entry.number == number)
+        if state == "noted":
+            entry.notes.update(record["note"])
+        else:
+            entry.state = state
+            entry.receipt.update(record.get("receipt", {}))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

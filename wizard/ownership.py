@@ -1,0 +1,25 @@
+"""How the things that a setup made are marked as its own."""
+
+from collections.abc import Mapping
+
+TAG = "kube-registry:setup"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+INSTANCE = "app.kubernetes.io/instance"
+MANAGER = "kube-registry-wizard"
+FIELD_MANAGER = MANAGER
+SELECTOR = f"{MANAGED_BY}={MANAGER}"
+
+
+def labels(setup: str) -> dict[str, str]:
+    """Labels for Kubernetes objects."""
+    return {MANAGED_BY: MANAGER, INSTANCE: setup}
+
+
+def owner_of_labels(found: Mapping[str, str] | None) -> str:
+    """The setup's name, "" where the object is not the wizard's."""
+    return (found or {}).get(INSTANCE, "") if (found or {}).get(MANAGED_BY) == MANAGER else ""
+
+
+def owner_of_tags(found: Mapping[str, str] | None) -> str:
+    """The setup's name in AWS tags, "" where the thing is not the wizard's."""
+    return (found or {}).get(TAG, "")

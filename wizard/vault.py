@@ -1,0 +1,67 @@
+"""The secrets of this run: held in memory only, never written, masked wherever they might be shown."""
+
+import re
+import secrets as random_source
+from collections.abc import Mapping
+
+from pydantic import SecretStr
+
+from wizard import rules
+from wizard.errors import Problem, Refused
+
+
+class Vault:
+    """Passwords by user; thread-safe as far as dict operations are."""
+
+    def __init__(self) -> None:
+        self._passwords: dict[str, SecretStr] = {}
+        self.generated: list[str] = []
+
+    def set_password(self, user: str, password: str) -> None:
+        """Raises Refused where the htpasswd file or bcrypt could not take it."""
+        if reason := rules.password(password):
+            raise Refused(
+                Problem(
+                    "bad-password",
+                    f"The password of {user} cannot be used.",
+                    reason,
+                    "Choose another password.",
+                )
+            )
+        self._passwords[user] = SecretStr(password)
+
+    def generate(self, user: str) -> SecretStr:
+        """A random password of 24 URL-safe characters; the user is remembered as having got one."""
+        self._passwords[user] = SecretStr(random_source.token_urlsafe(18))
+        self.generated.append(user)
+        return self._passwords[user]
+
+    def password(self, user: str) -> SecretStr | None:
+        return self._passwords.get(user)
+
+    def known(self) -> tuple[str, ...]:
+        return tuple(self._passwords)
+
+    def read_environment(self, users: list[str], environ: Mapping[str, str]) -> None:
+        """Takes KUBE_REGISTRY_PASSWORD_<USER>; raises Refused where two users share a variable."""
+        seen: dict[str, str] = {}
+        for user in users:
+            variable = rules.password_variable(user)
+            if variable in seen:
+                raise Refused(
+                    Problem(
+                        "password-variable-shared",
+                        f"The users {seen[variable]} and {user} share the variable {variable}.",
+                        "Capital letters and characters other than letters and digits fall together.",
+                        "Rename one of the two users.",
+                    )
+                )
+            seen[variable] = user
+            if variable in environ:
+                self.set_password(user, environ[variable])
+
+    def masked(self, text: str) -> str:
+        """The text with every password of this run blotted out."""
+        for secret in self._passwords.values():
+            text = re.sub(re.escape(secret.get_secret_value()), "********", text)
+        return text
