@@ -1,0 +1,391 @@
+"""Order, gating, resume and undo: the one way in which steps are carried out, with or without a screen.
+
+The engine is synchronous; a screen runs it in a thread of its own and reads the events. It changes nothing
+that a plan has not named, and records every change before it is made.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
+
+from wizard import answers as answers_module
+from wizard.answers import Answers
+from wizard.checks import GOOD, run_checks, unexpected
+from wizard.errors import Cancelled, Problem, Refused, WizardError
+from wizard.events import (
+    STEPS,
+    ChangeFailed,
+    ChangeFinished,
+    ChangeStarted,
+    CheckStatus,
+    Emit,
+    Event,
+    Noted,
+    StepFinished,
+    StepId,
+    StepStarted,
+    StepStatus,
+    Verb,
+    to_json,
+)
+from wizard.facts import FactBook
+from wizard.journal import Journal
+from wizard.parallel import side_by_side
+from wizard.services import Services
+from wizard.state import SetupDirectory
+from wizard.step import Change, Check, CheckResult, Context, Plan, Step
+from wizard.steps import all_steps
+from wizard.vault import Vault
+
+Value = TypeVar("Value")
+
+
+class Engine:
+    """One setup, one run at a time. `answers` may be replaced between steps by `use`."""
+
+    def __init__(
+        self,
+        directory: SetupDirectory,
+        answers: Answers,
+        services: Services,
+        *,
+        emit: Emit,
+        vault: Vault | None = None,
+        cancel: threading.Event | None = None,
+    ) -> None:
+        self.directory = directory
+        self.answers = answers
+        self.services = services
+        self.journal: Journal = directory.journal()
+        self.vault = vault or Vault()
+        self.cancel = cancel or threading.Event()
+        self.facts = FactBook()
+        self.has_changed_anything = False
+        self._emit_to = emit
+        self._changed_since_read: set[StepId] = set()
+
+    # Looking
+
+    def inspect(self, wanted: Iterable[StepId] = STEPS) -> FactBook:
+        """Reads the world for each step, side by side; the earliest step's error is raised."""
+        steps = [all_steps()[step] for step in wanted]
+
+        def look(step: Step) -> Callable[[], None]:
+            def work() -> None:
+                self.facts.put(step.id, self._guarded(lambda: step.inspect(self._context(step.id))))
+                self._changed_since_read.discard(step.id)
+
+            return work
+
+        side_by_side([look(step) for step in steps])
+        return self.facts
+
+    def plan(self, step: StepId) -> Plan:
+        """Pure: from the answers and what was last seen."""
+        plan = all_steps()[step].plan(self.answers, self.facts)
+        facts = self.facts.get(step)
+        problems = facts.problems if facts else ()
+        needed = tuple(consent for consent in plan.consents if not consent.is_given(self.answers))
+        return Plan(plan.changes, needed, _unique((*problems, *plan.blockers)), plan.notes)
+
+    def survey(self) -> Mapping[StepId, Plan]:
+        """Looks at all eight steps and plans each; raises Refused where answers are missing."""
+        for _, key in answers_module.missing(self.answers):
+            raise Refused(_missing(key))
+        self.inspect()
+        return {step: self.plan(step) for step in STEPS}
+
+    def users_without_password(self) -> list[str]:
+        """Users who stand in no htpasswd line yet and whose password this run does not know."""
+        seen = self.facts.htpasswd.users if self.facts.htpasswd else ()
+        return [u for u in self.answers.htpasswd.users if u not in seen and not self.vault.password(u)]
+
+    def statuses(self) -> Mapping[StepId, StepStatus]:
+        """How each step stands, from the last inspection and the journal."""
+        return {step: self._status(step) for step in STEPS}
+
+    def _status(self, step: StepId) -> StepStatus:
+        entries = self.journal.entries(step)
+        standing = [entry for entry in entries if entry.state != "undone"]
+        if entries and not standing:
+            return StepStatus.UNDONE
+        facts = self.facts.get(step)
+        if facts is None:
+            return StepStatus.WAITING
+        verified = self.journal.last_verified(step)
+        plan = self.plan(step)
+        if not plan.changes and not plan.blockers and not plan.consents:
+            return StepStatus.DONE if verified and not self._must_probe(step) else StepStatus.WAITING
+        if any(entry.state == "intended" for entry in standing):
+            return StepStatus.INTERRUPTED
+        if verified is None:
+            return StepStatus.WAITING
+        lost = any(change.verb is Verb.CREATE for change in plan.changes)
+        return StepStatus.MISSING if lost else StepStatus.CHANGED
+
+    # Doing
+
+    def apply(self, provide: Callable[[Sequence[str]], None] | None = None) -> None:
+        """All steps in order; `provide` is asked for passwords that only the operator can give.
+
+        Raises Refused before anything is changed, else the WizardError that stopped it.
+        """
+        plans = dict(self.survey())
+        if provide and (users := self.users_without_password()):
+            provide(users)
+            self.inspect([StepId.HTPASSWD])
+            plans[StepId.HTPASSWD] = self.plan(StepId.HTPASSWD)
+        for plan in plans.values():
+            for problem in plan.blockers:
+                raise Refused(problem)
+        for step, plan in plans.items():
+            if plan.consents:
+                self.emit(plan.event(step))
+                raise consent_needed(plan)
+        if not any(plan.changes for plan in plans.values()):
+            self._verify_all(plans)
+            return
+        for step in STEPS:
+            self.apply_step(step)
+
+    def apply_step(self, step: StepId) -> None:
+        """Inspects, plans, applies and verifies one step; raises WizardError where it did not get through."""
+        self.emit(StepStarted(step))
+        try:
+            if self.facts.get(step) is None or self._changed_since_read:
+                self.inspect([step])
+            plan = self.plan(step)
+            self.emit(plan.event(step))
+            for problem in plan.blockers:
+                raise self._stopped(problem)
+            if plan.consents:
+                raise consent_needed(plan)
+            for change in plan.changes:
+                self._carry_out(step, change)
+            if plan.changes:
+                self.inspect([step])
+            self._verify(step, has_changed=bool(plan.changes))
+        except WizardError as error:
+            self.emit(StepFinished(step, StepStatus.FAILED, error.problem))
+            raise
+        self.emit(StepFinished(step, StepStatus.DONE))
+
+    def check(self, *, push: bool = False) -> bool:
+        """Every verification that only reads, and the proof with `push`; True if all is well."""
+        plans = self.survey()
+        results = self._verify_all(plans, push=push, is_strict=False)
+        return all(result.status is not CheckStatus.FAILED for result in results)
+
+    def undo(self, *, delete_bucket: str = "") -> list[Problem]:
+        """Takes back what the journal says, newest first; returns what had to be left, and why."""
+        left: list[Problem] = []
+        self._look_before_undo()
+        for entry in reversed(self.journal.standing()):
+            if self.cancel.is_set():
+                raise Cancelled
+            step = all_steps()[entry.step]
+            summary = f"Undo: {entry.change.summary}"
+            self.emit(ChangeStarted(entry.step, summary))
+            started = time.monotonic()
+            try:
+                context = self._context(entry.step)
+                told = self._guarded(lambda: step.undo(context, entry, delete_bucket=delete_bucket))  # noqa: B023 - called at once
+            except Cancelled:
+                raise
+            except WizardError as error:
+                left.append(error.problem)
+                self.emit(ChangeFailed(entry.step, summary, error.problem))
+                continue
+            entry.undone()
+            self.has_changed_anything = True
+            self.emit(Noted(entry.step, told))
+            self.emit(ChangeFinished(entry.step, summary, _since(started)))
+        return left
+
+    def use(self, answers: Answers, services: Services) -> None:
+        """Goes on with other answers; what was seen before is forgotten."""
+        self.answers, self.services = answers, services
+        self.facts = FactBook()
+
+    def emit(self, event: Event) -> None:
+        """To the reader of this run and to the setup's log."""
+        self.directory.log(to_json(event, datetime.now(UTC).isoformat(timespec="milliseconds")))
+        self._emit_to(event)
+
+    # Inside
+
+    def _carry_out(self, step: StepId, change: Change) -> None:
+        if self.cancel.is_set():
+            raise Cancelled
+        self.emit(ChangeStarted(step, change.summary))
+        started = time.monotonic()
+        self.has_changed_anything = True
+        self._changed_since_read.add(step)
+        try:
+            with self.journal.intend(step, change) as entry:
+                context = self._context(step)
+                entry.done(self._guarded(lambda: all_steps()[step].apply(context, change, entry)))
+        except WizardError as error:
+            self.emit(ChangeFailed(step, change.summary, error.problem))
+            raise
+        self.emit(ChangeFinished(step, change.summary, _since(started)))
+
+    def _verify(self, step: StepId, *, has_changed: bool) -> None:
+        may_write = has_changed or self._must_probe(step)
+        results = self._run_checks(step, self._checks(step), may_write=may_write)
+        for result in results.values():
+            if result.status is CheckStatus.FAILED:
+                raise WizardError(result.problem or Problem("check-failed", result.detail))
+        if may_write:
+            self.journal.verified(step, probed=self._probed(step))
+
+    def _verify_all(
+        self, plans: Mapping[StepId, Plan], *, push: bool = False, is_strict: bool = True
+    ) -> list[CheckResult]:
+        """All steps' checks at once; strict: the first failure is raised."""
+        found: dict[StepId, list[CheckResult]] = {}
+
+        def work(step: StepId) -> Callable[[], None]:
+            def run() -> None:
+                self.emit(StepStarted(step))
+                drift = self._drift_checks(plans[step])
+                probes = (push and step is StepId.PROOF) or (is_strict and self._must_probe(step))
+                checks = self._run_checks(step, (*drift, *self._checks(step)), may_write=probes)
+                found[step] = list(checks.values())
+                if probes and all(result.status in GOOD for result in found[step]):
+                    self.journal.verified(step, probed=self._probed(step))
+                bad = next((r for r in found[step] if r.status is CheckStatus.FAILED), None)
+                status = StepStatus.CHANGED if bad else StepStatus.DONE
+                self.emit(StepFinished(step, status, bad.problem if bad else None))
+
+            return run
+
+        first, last = [step for step in STEPS if step is not StepId.PROOF], StepId.PROOF
+        side_by_side([work(step) for step in first])
+        work(last)()
+        results = [result for step in STEPS for result in found[step]]
+        for result in results:
+            if is_strict and result.status is CheckStatus.FAILED:
+                raise WizardError(result.problem or Problem("check-failed", result.detail))
+        return results
+
+    def _drift_checks(self, plan: Plan) -> tuple[Check, ...]:
+        """What `apply` would do now, as a failed check each: that is what drifted."""
+        problems = [
+            *plan.blockers,
+            *(
+                Problem(
+                    "drifted",
+                    f"This would have to be done again: {change.summary}",
+                    "It was changed or removed from outside, or never done.",
+                    "Run `kube-registry apply` for this setup to put it right.",
+                )
+                for change in plan.changes
+            ),
+            *(
+                Problem("consent-needed", c.question, "", f'[consent] {c.key} = "{c.value}"')
+                for c in plan.consents
+            ),
+        ]
+        return tuple(
+            Check(f"drift-{number}", "as the setup left it", partial(CheckResult.failed, problem))
+            for number, problem in enumerate(problems)
+        )
+
+    def _checks(self, step: StepId) -> tuple[Check, ...]:
+        return self._guarded(lambda: all_steps()[step].verify(self._context(step)))
+
+    def _run_checks(
+        self, step: StepId, checks: tuple[Check, ...], *, may_write: bool
+    ) -> Mapping[str, CheckResult]:
+        proven = self.journal.last_verified(step)
+        when = f"proven {proven['time'][:16].replace('T', ' ')} UTC" if proven else "not proven yet"
+        return run_checks(
+            step,
+            checks,
+            self.emit,
+            self.cancel,
+            may_write=may_write,
+            why_not=f"Writes for a moment, so it is not repeated ({when}).",
+        )
+
+    def _must_probe(self, step: StepId) -> bool:
+        last = self.journal.last_verified(step)
+        return last is None or last.get("probed") != self._probed(step)
+
+    def _probed(self, step: StepId) -> str:
+        return all_steps()[step].probed(self.answers, self.facts)
+
+    def _look_before_undo(self) -> None:
+        """Undo asks for facts of its own; what cannot be seen now is left unknown."""
+        for step in STEPS:
+            try:
+                self.inspect([step])
+            except WizardError:
+                continue
+
+    def _stopped(self, problem: Problem) -> WizardError:
+        return WizardError(problem) if self.has_changed_anything else Refused(problem)
+
+    def _context(self, step: StepId) -> Context:
+        return Context(
+            step, self.answers, self.services, self.facts, self.journal, self.vault, self.emit, self.cancel
+        )
+
+    @staticmethod
+    def _guarded(work: Callable[[], Value]) -> Value:
+        """Our own mistakes become a sentence too; their text is dropped, it could hold a secret."""
+        try:
+            return work()
+        except (WizardError, KeyboardInterrupt):
+            raise
+        except OSError as error:
+            raise WizardError(
+                Problem(
+                    "system-error",
+                    "The system refused something.",
+                    f"{error.strerror or error}.",
+                    "Mend that, then run the same command again.",
+                )
+            ) from error
+        except Exception as error:
+            raise WizardError(
+                unexpected(error, "Something went wrong that the wizard did not foresee.")
+            ) from error
+
+
+def consent_needed(plan: Plan) -> WizardError:
+    """The first question that is still open, with the key that answers it."""
+    consent = plan.consents[0]
+    value = getattr(answers_module.ConsentAnswers(), consent.key)
+    shown = f'["{consent.value}"]' if isinstance(value, list) else str(consent.value).lower()
+    shown = shown if isinstance(value, list | bool) else f'"{consent.value}"'
+    return WizardError(
+        Problem(
+            "consent-needed",
+            consent.question,
+            "Only you can decide that.",
+            f"To agree, add to the answers: [consent] {consent.key} = {shown}",
+        )
+    )
+
+
+def _missing(key: str) -> Problem:
+    table, _, name = key.partition(".")
+    return Problem(
+        "answer-missing",
+        f"The answer {key} is missing.",
+        "It has no default that could be right.",
+        f"Add {name} to the table [{table}] of the answers file.",
+    )
+
+
+def _unique(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    return tuple(dict.fromkeys(problems))
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 3)

@@ -1,0 +1,158 @@
+"""Where setups are remembered: a directory each, with answers, journal and log, and a lock.
+
+Directories are 0700 and files 0600 whatever the umask. No secret is ever in there.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import filelock
+import platformdirs
+
+from wizard import answers as answers_module
+from wizard.answers import Answers
+from wizard.errors import Held, Problem, Refused
+from wizard.journal import Journal
+
+LARGEST_LOG_BYTES = 5 * 1024 * 1024
+
+
+def state_root() -> Path:
+    """`$XDG_STATE_HOME/kube-registry`, or the platform's equal."""
+    return Path(platformdirs.user_state_dir("kube-registry"))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replaces a file at once or not at all, mode 0600."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+class SetupDirectory:
+    """One setup's directory under a state root; it is made when first written to."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        self.name = name
+        self.path = root / name
+        self._lock_path = self.path / "lock"
+
+    @property
+    def exists(self) -> bool:
+        return (self.path / "answers.toml").is_file()
+
+    def make(self) -> None:
+        """Raises Refused where the state directory cannot be written."""
+        try:
+            for directory in (self.path.parent, self.path):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.chmod(0o700)
+            probe = self.path / f".{os.getpid()}.probe"
+            probe.touch(0o600)
+            probe.unlink()
+        except OSError as error:
+            raise Refused(
+                Problem(
+                    "state-unwritable",
+                    f"The state directory {self.path} cannot be written.",
+                    f"{error.strerror}.",
+                    "Make it writable, or set XDG_STATE_HOME to a directory that is.",
+                )
+            ) from error
+
+    def load_answers(self) -> Answers:
+        return answers_module.load(self.path / "answers.toml")
+
+    def save_answers(self, answers: Answers) -> None:
+        self.make()
+        write_private(self.path / "answers.toml", answers_module.dump(answers))
+
+    def journal(self) -> Journal:
+        return Journal(self.path / "journal.jsonl")
+
+    def touched(self) -> datetime:
+        """When anything was last written here."""
+        times = [file.stat().st_mtime for file in self.path.iterdir() if file.name != "lock"]
+        return datetime.fromtimestamp(max(times, default=0.0), UTC)
+
+    def log(self, record: Mapping[str, Any]) -> None:
+        """Appends a line to log.jsonl; a full disk costs the line, never the run."""
+        path = self.path / "log.jsonl"
+        with suppress(OSError):
+            if path.exists() and path.stat().st_size > LARGEST_LOG_BYTES:
+                path.replace(path.with_suffix(".jsonl.1"))
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            with os.fdopen(handle, "a", encoding="utf-8") as file:
+                file.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
+
+    @contextmanager
+    def lock(self, command: str) -> Iterator[None]:
+        """Holds the setup for one run; raises Held with who has it."""
+        self.make()
+        guard = filelock.FileLock(self._lock_path, mode=0o600)
+        holder = self.path / "holder.json"
+        try:
+            guard.acquire(timeout=0)
+        except filelock.Timeout as error:
+            raise Held(
+                Problem(
+                    "setup-held",
+                    f"Another run works on the setup {self.name}.",
+                    _told(holder),
+                    "Wait until it has ended, or end it, then run the same command again.",
+                )
+            ) from error
+        try:
+            who = {"pid": os.getpid(), "host": socket.gethostname(), "command": command, "since": _now()}
+            write_private(holder, json.dumps(who))
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            guard.release()
+
+
+def setups(root: Path) -> list[SetupDirectory]:
+    """Every setup with answers, by name."""
+    if not root.is_dir():
+        return []
+    found = [SetupDirectory(root, entry.name) for entry in sorted(root.iterdir()) if entry.is_dir()]
+    return [each for each in found if each.exists]
+
+
+def find_setup(root: Path, name: str | None) -> SetupDirectory:
+    """The setup of that name, or the only one; raises Refused with the list otherwise."""
+    there = setups(root)
+    names = ", ".join(each.name for each in there)
+    if name is None:
+        if len(there) == 1:
+            return there[0]
+        what = "There are several setups." if there else "There is no setup yet."
+        fix = f"Name one of: {names}." if there else "Run `kube-registry` or `kube-registry apply -a FILE`."
+        raise Refused(Problem("which-setup", what, "", fix))
+    for each in there:
+        if each.name == name:
+            return each
+    fix = f"There are: {names}." if there else "There is none yet; `kube-registry` makes one."
+    raise Refused(Problem("no-such-setup", f"There is no setup called {name}.", "", fix))
+
+
+def _told(holder: Path) -> str:
+    try:
+        who = json.loads(holder.read_text(encoding="utf-8"))
+        return f"Process {who['pid']} on {who['host']} ({who['command']}) has held it since {who['since']}."
+    except (OSError, ValueError, KeyError, TypeError):
+        return "Who holds it is not known."
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
