@@ -1,0 +1,50 @@
+"""Where the ports of a Pod really are.
+
+All Pods share 127.0.0.1, so each container port stands for a random port of this machine.
+"""
+
+import socket
+import threading
+from collections.abc import Callable
+
+
+class PodPorts:
+    """Thread-safe; listeners are called, without arguments, after each change."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._real: dict[tuple[str, int], int] = {}
+        self._listeners: list[Callable[[], None]] = []
+
+    def record(self, pod_uid: str, container_port: int, real_port: int) -> None:
+        with self._lock:
+            self._real[pod_uid, container_port] = real_port
+        self._tell()
+
+    def forget(self, pod_uid: str) -> None:
+        with self._lock:
+            self._real = {key: port for key, port in self._real.items() if key[0] != pod_uid}
+        self._tell()
+
+    def lookup(self, pod_uid: str, container_port: int) -> int | None:
+        """The port on 127.0.0.1, or None while the container has not been started."""
+        with self._lock:
+            return self._real.get((pod_uid, container_port))
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        with self._lock:
+            self._listeners.append(listener)
+
+    def _tell(self) -> None:
+        with self._lock:
+            listeners = tuple(self._listeners)
+        for listener in listeners:
+            listener()
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
