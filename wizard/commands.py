@@ -1,0 +1,235 @@
+"""The commands without a screen: plan, apply, check, renew, undo, setups."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from wizard import answers as answers_module
+from wizard import passwords
+from wizard.answers import Answers
+from wizard.checks import unexpected
+from wizard.endpoints import Endpoints
+from wizard.engine import Engine
+from wizard.errors import ExitCode, Problem, Refused, WizardError
+from wizard.events import STEPS, Emit, RunFinished, RunStarted, StepStatus
+from wizard.output import TITLES, JsonLines, Narrator, plain
+from wizard.services import Services
+from wizard.state import SetupDirectory, find_setup, setups, state_root
+from wizard.vault import Vault
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carries out one command; every error ends in a sentence and an exit code."""
+    emit: Emit = JsonLines() if options.json else Narrator()
+    cancel = threading.Event()
+    next_command = _next_command(options)
+    problem: Problem | None = None
+    code: int = ExitCode.DONE
+    try:
+        with _interruptible(cancel):
+            root = _root(options)
+            command: Callable[[argparse.Namespace, Path, Emit, threading.Event], int] = {
+                "plan": plan,
+                "apply": apply,
+                "check": check,
+                "renew": renew,
+                "undo": undo,
+                "setups": list_setups,
+            }[options.run]
+            code = command(options, root, emit, cancel)
+    except WizardError as error:
+        problem, code = error.problem, error.exit_code
+    except Exception as error:  # noqa: BLE001 - the last resort: a sentence, never a traceback with locals
+        problem, code = unexpected(error, "The wizard itself failed."), ExitCode.FAILED
+    goes_on = code in {ExitCode.FAILED, ExitCode.HELD, ExitCode.INTERRUPTED}
+    if options.run != "setups" or problem:
+        emit(RunFinished(options.run, int(code), problem, next_command if goes_on else ""))
+    return int(code)
+
+
+def plan(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading.Event) -> int:
+    """Nothing is written, not even a state directory: a plan may be made before anything is decided."""
+    answers = _answers_from(options.answers)
+    directory = SetupDirectory(root, answers.setup)
+    engine = _engine(directory, answers, emit, cancel)
+    engine.vault.read_environment(answers.htpasswd.users, os.environ)
+    emit(RunStarted("plan", answers.setup, STEPS))
+    plans = engine.survey()
+    for step, planned in plans.items():
+        emit(planned.event(step))
+    if not options.json:
+        _print_plan(engine)
+    return ExitCode.REFUSED if any(planned.blockers for planned in plans.values()) else ExitCode.DONE
+
+
+def apply(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading.Event) -> int:
+    answers = _answers_from(options.answers)
+    directory = SetupDirectory(root, answers.setup)
+    with directory.lock(f"apply -a {options.answers}"):
+        engine = _engine(directory, answers, emit, cancel)
+        engine.vault.read_environment(answers.htpasswd.users, os.environ)
+        emit(RunStarted("apply", answers.setup, STEPS))
+        directory.save_answers(answers_module.load(options.answers))
+        engine.apply(passwords.provider(engine.vault, options.passwords_to, is_json=options.json))
+    passwords.show_generated(engine.vault, options.passwords_to)
+    if not options.json:
+        _print_snippets(engine.answers)
+    return ExitCode.DONE
+
+
+def check(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading.Event) -> int:
+    directory = find_setup(root, options.setup)
+    with directory.lock("check"):
+        engine = _engine(directory, _stored(directory), emit, cancel)
+        emit(RunStarted("check", directory.name, STEPS))
+        return ExitCode.DONE if engine.check(push=options.push) else ExitCode.FAILED
+
+
+def renew(options: argparse.Namespace, root: Path, _emit: Emit, _cancel: threading.Event) -> int:
+    directory = find_setup(root, options.setup)
+    raise Refused(
+        Problem(
+            "renew-not-there",
+            f"`renew` is not there yet, so the certificate of {directory.name} was not touched.",
+            "This version issues and imports certificates; renewing in place comes with the next.",
+            "Until then: `kube-registry undo`, then `kube-registry apply`, before it runs out.",
+        )
+    )
+
+
+def undo(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading.Event) -> int:
+    directory = find_setup(root, options.setup)
+    with directory.lock("undo"):
+        engine = _engine(directory, _stored(directory), emit, cancel)
+        standing = list(reversed(engine.journal.standing()))
+        if not options.yes:
+            _ask_for_undo(directory.name, [entry.change.summary for entry in standing])
+        emit(RunStarted("undo", directory.name, STEPS))
+        left = engine.undo(delete_bucket=options.delete_bucket)
+    if left:
+        raise WizardError(left[0])
+    return ExitCode.DONE
+
+
+def list_setups(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading.Event) -> int:
+    """How far each is, by its journal: nothing is asked of any server."""
+    del emit, cancel
+    rows = [_setup_row(directory) for directory in setups(root)]
+    if options.json:
+        for row in rows:
+            sys.stdout.write(json.dumps(row) + "\n")
+        return ExitCode.DONE
+    if not rows:
+        sys.stdout.write("There is no setup yet. Start one with `kube-registry`.\n")
+    for row in rows:
+        done = f"{row['steps_done']} of {len(STEPS)} steps done"
+        sys.stdout.write(plain(f"{row['setup']}: {done}, last touched {row['touched']}, {row['path']}\n"))
+    return ExitCode.DONE
+
+
+def _setup_row(directory: SetupDirectory) -> dict[str, object]:
+    journal = directory.journal()
+    standing = {entry.step for entry in journal.standing()}
+    begun = {entry.step for entry in journal.entries()}
+    undone = begun - standing
+    done = [step for step in STEPS if journal.last_verified(step) and step not in undone]
+    if begun and not standing:
+        done = []
+    return {
+        "setup": directory.name,
+        "steps_done": len(done),
+        "done": [step.value for step in done],
+        "state": StepStatus.UNDONE
+        if begun and not standing
+        else StepStatus.DONE
+        if len(done) == len(STEPS)
+        else StepStatus.INTERRUPTED,
+        "touched": directory.touched().isoformat(timespec="seconds"),
+        "path": str(directory.path),
+    }
+
+
+def _root(options: argparse.Namespace) -> Path:
+    if not options.practice:
+        return state_root()
+    from wizard.practice.entry import enter
+
+    return enter(state_root())
+
+
+def _answers_from(path: Path) -> Answers:
+    return answers_module.with_environment(answers_module.load(path), os.environ)
+
+
+def _stored(directory: SetupDirectory) -> Answers:
+    return answers_module.with_environment(directory.load_answers(), os.environ)
+
+
+def _engine(directory: SetupDirectory, answers: Answers, emit: Emit, cancel: threading.Event) -> Engine:
+    services = Services(answers, Endpoints.gather(answers.endpoints, os.environ))
+    return Engine(directory, answers, services, emit=emit, vault=Vault(), cancel=cancel)
+
+
+@contextmanager
+def _interruptible(cancel: threading.Event) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM asks the run to stop between two requests; the second ends it."""
+
+    def stop(_number: int, _frame: object) -> None:
+        if cancel.is_set():
+            os._exit(ExitCode.INTERRUPTED)
+        cancel.set()
+
+    former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _print_plan(engine: Engine) -> None:
+    """The plan as a table on stdout."""
+    for step in STEPS:
+        planned = engine.plan(step)
+        lines = [
+            f"  {c.verb.value:<7} {c.summary}" + (f"  [{c.cost}]" if c.cost else "") for c in planned.changes
+        ]
+        lines += [f"  ask     {consent.question}" for consent in planned.consents]
+        lines += [f"  blocked {problem}" for problem in planned.blockers]
+        lines += [f"  note    {note}" for note in planned.notes]
+        sys.stdout.write(plain(f"{TITLES[step]}\n" + "\n".join(lines or ["  nothing to do"]) + "\n"))
+
+
+def _print_snippets(answers: Answers) -> None:
+    from wizard.steps.proof import snippets
+
+    sys.stdout.write("\n".join(["", "Your registry is ready. Use it:", *snippets(answers), ""]))
+
+
+def _ask_for_undo(name: str, summaries: list[str]) -> None:
+    if not sys.stdin.isatty():
+        raise Refused(
+            Problem("yes-needed", "Undo asks first, and there is no terminal to ask on.", "", "Add --yes.")
+        )
+    listed = "\n".join(f"  {summary}" for summary in summaries) or "  nothing"
+    sys.stderr.write(plain(f"Setup {name}. This will be taken back:\n{listed}\nType yes to go on: "))
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != "yes":
+        raise Refused(Problem("not-confirmed", "Nothing was taken back.", "You did not type yes.", ""))
+
+
+def _next_command(options: argparse.Namespace) -> str:
+    words = ["kube-registry", options.run]
+    if answers := getattr(options, "answers", None):
+        words += ["-a", str(answers)]
+    if options.setup:
+        words.append(options.setup)
+    if options.practice:
+        words.append("--practice")
+    return " ".join(words)

@@ -1,0 +1,154 @@
+"""The headless readers of the event stream: people on stderr, programs as JSON Lines on stdout."""
+
+import json
+import sys
+import threading
+import unicodedata
+from datetime import UTC, datetime
+from typing import TextIO
+
+from wizard.errors import Problem
+from wizard.events import (
+    ChangeFailed,
+    ChangeFinished,
+    ChangeStarted,
+    CheckFinished,
+    CheckStatus,
+    Event,
+    Noted,
+    PlanMade,
+    RunFinished,
+    StepFinished,
+    StepId,
+    StepStarted,
+    WaitFinished,
+    WaitProgress,
+    WaitStarted,
+    to_json,
+)
+
+GLYPHS = {
+    CheckStatus.PASSED: "✓",
+    CheckStatus.WARNING: "!",
+    CheckStatus.FAILED: "✗",
+    CheckStatus.SKIPPED: "–",
+}
+TITLES = {
+    StepId.CONNECT: "Connect",
+    StepId.BUCKET: "Bucket",
+    StepId.USER: "User",
+    StepId.CERTIFICATE: "Certificate",
+    StepId.HTPASSWD: "Users and passwords",
+    StepId.DEPLOY: "Deploy",
+    StepId.DNS: "DNS",
+    StepId.PROOF: "Proof",
+}
+
+
+def plain(text: str) -> str:
+    """The text without control characters: foreign words must not steer a terminal."""
+    return "".join(c if c == "\n" or unicodedata.category(c) not in {"Cc", "Cf"} else "�" for c in text)
+
+
+class JsonLines:
+    """One event a line on stdout."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
+        self._lock = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        record = to_json(event, datetime.now(UTC).isoformat(timespec="milliseconds"))
+        with self._lock:
+            self._out.write(json.dumps(record, ensure_ascii=False) + "\n")
+            self._out.flush()
+
+
+class Narrator:
+    """Tells a run to a person; waits are counted on one line where stderr is a terminal."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stderr
+        self._is_terminal = self._out.isatty()
+        self._lock = threading.Lock()
+        self._transient = False
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            self._tell(event)
+            self._out.flush()
+
+    def _tell(self, event: Event) -> None:
+        match event:
+            case StepStarted():
+                self._line(f"\n{TITLES[event.step]}")
+            case PlanMade():
+                for note in event.notes:
+                    self._line(f"  · {note}")
+            case CheckFinished():
+                self._check(event)
+            case Noted():
+                for line in event.text.splitlines():
+                    self._line(f"  · {line}")
+            case RunFinished():
+                self._end(event)
+            case _:
+                self._tell_work(event)
+
+    def _tell_work(self, event: Event) -> None:
+        match event:
+            case ChangeStarted():
+                self._passing(f"  ▸ {event.summary}")
+            case ChangeFinished():
+                self._line(f"  + {event.summary} ({event.elapsed_s:.1f} s)")
+            case ChangeFailed():
+                self._line(f"  ✗ {event.summary}")
+            case WaitStarted():
+                self._passing(f"  … waiting for {event.what} (at most {event.deadline_s:.0f} s)")
+            case WaitProgress():
+                left = max(0, event.deadline_s - event.elapsed_s)
+                seen = f": {event.detail}" if event.detail else ""
+                self._passing(f"  … waiting for {event.what}, {left:.0f} s left{seen}")
+            case WaitFinished() | StepFinished():
+                self._clear()
+            case _:
+                pass
+
+    def _check(self, event: CheckFinished) -> None:
+        detail = f": {event.detail}" if event.detail and not event.problem else ""
+        self._line(f"  {GLYPHS[event.status]} {event.title} – {event.status.value}{detail}")
+        if event.problem:
+            self._problem(event.problem, "      ")
+
+    def _end(self, event: RunFinished) -> None:
+        if event.problem:
+            self._line("")
+            self._problem(event.problem, "")
+        if event.next_command:
+            self._line(f"To go on: {event.next_command}")
+
+    def _problem(self, problem: Problem, indent: str) -> None:
+        for part in (problem.what, problem.why, problem.fix and f"→ {problem.fix}"):
+            for line in part.splitlines():
+                self._line(f"{indent}{line}")
+
+    def _line(self, text: str) -> None:
+        self._clear()
+        self._out.write(plain(text) + "\n")
+
+    def _passing(self, text: str) -> None:
+        if self._is_terminal:
+            self._clear()
+            self._out.write(plain(text).replace("\n", " ")[:100])
+            self._transient = True
+
+    def _clear(self) -> None:
+        if self._transient:
+            self._out.write("\r\x1b[K")
+            self._transient = False
+
+
+def tell_problem(problem: Problem, out: TextIO | None = None) -> None:
+    """What, why, fix on stderr, for errors that come before any run."""
+    narrator = Narrator(out)
+    narrator(RunFinished("", 2, problem))

@@ -1,0 +1,64 @@
+"""The world's own control server: is it alive, what was it asked, what is in it, stop."""
+
+import hmac
+import json
+import threading
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Routes = Mapping[tuple[str, str], Callable[[], Any]]
+
+
+class ControlServer:
+    """Loopback only; every request carries the world's token. Answers are JSON."""
+
+    def __init__(self, routes: Routes, token: str) -> None:
+        handler = _handler(routes, token)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="control", daemon=True
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(2)
+
+
+def _handler(routes: Routes, token: str) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = 30
+
+        def _answer(self) -> None:
+            given = self.headers.get("Authorization", "")
+            route = routes.get((self.command, self.path))
+            if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+                self._send(401, {"error": "The world's token is needed."})
+            elif route is None:
+                self._send(404, {"error": "There is nothing here."})
+            else:
+                self._send(200, route())
+
+        def _send(self, status: int, found: Any) -> None:
+            body = json.dumps(found, default=str).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(body)
+            self.close_connection = True
+
+        do_GET = do_POST = _answer  # noqa: N815 - the names that http.server looks for
+
+        def log_message(self, *_arguments: object) -> None:
+            """Silent: the ledger counts, and standard error belongs to real trouble."""
+
+    return Handler

@@ -1,0 +1,45 @@
+"""How a run enters the practice world: other addresses in its environment, and no way out of loopback."""
+
+import os
+from pathlib import Path
+
+from wizard.errors import Problem, Refused
+from wizard.practice import daemon
+from wizard.practice.guard import stay_on_loopback
+
+FOREIGN = ("AWS_", "KUBECONFIG", "KUBE_REGISTRY_")
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+KEPT = ("KUBE_REGISTRY_PASSWORD_", "KUBE_REGISTRY_EAB_HMAC")
+
+
+def enter(state_root: Path) -> Path:
+    """Starts or joins the world, puts its addresses into the environment; the state root for its setups."""
+    try:
+        import moto  # noqa: F401 - the extra `practice`, whose absence deserves a sentence
+
+        info = daemon.ensure()
+    except ImportError as error:
+        raise Refused(
+            Problem(
+                "practice-not-installed",
+                "The practice world is not installed.",
+                "It is an extra, so that real use stays small.",
+                "Install kube-registry[practice].",
+            )
+        ) from error
+    except daemon.WorldError as error:
+        raise Refused(
+            Problem(
+                "world-not-started",
+                "The practice world did not start.",
+                str(error),
+                "Run `kube-registry world stop`, then try again.",
+            )
+        ) from error
+    for name in list(os.environ):
+        is_foreign = name.startswith(FOREIGN) and not name.startswith(KEPT)
+        if is_foreign or name.upper() in PROXIES:
+            del os.environ[name]
+    os.environ.update(info.environment)
+    stay_on_loopback()
+    return state_root / "practice" / info.identity
