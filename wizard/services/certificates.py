@@ -202,7 +202,7 @@ def _chain_error(chain: Sequence[x509.Certificate], extra_roots_pem: bytes) -> s
     verifier = (
         PolicyBuilder()
         .store(Store(roots))
-        .extension_policies(ca_policy=ExtensionPolicy.permit_all(), ee_policy=_server_policy())
+        .extension_policies(ca_policy=_ca_policy(), ee_policy=_server_policy())
         .build_server_verifier(x509.DNSName(names[0].replace("*", "any", 1)))
     )
     try:
@@ -246,8 +246,12 @@ def _split(pem: str) -> list[bytes]:
     return [ssl.PEM_cert_to_DER_cert(block) for block in blocks]
 
 
-def _server_policy() -> ExtensionPolicy:
+def _ca_policy() -> ExtensionPolicy:
     """Looser than the web's: a company's own CA often leaves out key identifiers, and clients accept it."""
+    return ExtensionPolicy.permit_all().require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)
+
+
+def _server_policy() -> ExtensionPolicy:
     policy = ExtensionPolicy.permit_all().require_present(
         x509.SubjectAlternativeName, Criticality.AGNOSTIC, None
     )
