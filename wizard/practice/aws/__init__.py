@@ -1,0 +1,8 @@
+"""AWS of the practice world: moto behind a gate that makes it as strict as the real one."""
+
+from wizard.practice.aws.callers import AwsKeys
+from wizard.practice.aws.gate import Settings
+from wizard.practice.aws.record_sets import RecordSet
+from wizard.practice.aws.server import AwsServer, Zone
+
+__all__ = ["AwsKeys", "AwsServer", "RecordSet", "Settings", "Zone"]

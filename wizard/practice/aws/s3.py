@@ -1,0 +1,111 @@
+"""Where moto's S3 is more lenient than Amazon's: names, owners, defaults, batch deletion."""
+
+import re
+from typing import Any
+
+from wizard.practice.aws import moto_parts
+from wizard.practice.aws.calls import Call
+from wizard.practice.aws.errors import AwsError
+from wizard.practice.aws.gate import Account, Mends
+from wizard.practice.aws.permissions import denial, may
+
+BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+IP_SHAPED = re.compile(r"\d+\.\d+\.\d+\.\d+")
+RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
+RESERVED_ENDS = ("-s3alias", "--ol-s3", "--x-s3", "--table-s3", ".mrap")
+NAMESPACE_HEADER = "x-amz-bucket-namespace"
+HARMLESS_ACLS = frozenset({"private", "bucket-owner-full-control"})
+
+
+def is_bucket_name(name: str) -> bool:
+    """Source: "General purpose bucket naming rules" in the S3 user guide."""
+    return (
+        BUCKET_NAME.fullmatch(name) is not None
+        and IP_SHAPED.fullmatch(name) is None
+        and ".." not in name
+        and not name.startswith(RESERVED_STARTS)
+        and not name.endswith(RESERVED_ENDS)
+    )
+
+
+def check_new_bucket(account: Account, call: Call) -> None:
+    name = call.path["Bucket"]
+    is_regional = call.headers.get(NAMESPACE_HEADER) == "account-regional"
+    suffix = f"-{account.number}-{call.aws_region}-an"
+    if not is_bucket_name(name) or is_regional != name.endswith(suffix if is_regional else "-an"):
+        raise AwsError(
+            "InvalidBucketName", "The specified bucket is not valid.", details={"BucketName": name}
+        )
+    _, owner = moto_parts.bucket_owners().get(name, ("aws", account.number))
+    if owner != account.number:
+        message = (
+            "The requested bucket name is not available. The bucket namespace is shared by all users of the "
+            "system. Please select a different name and try again."
+        )
+        raise AwsError("BucketAlreadyExists", message, 409, details={"BucketName": name})
+
+
+def give_defaults(account: Account, call: Call) -> None:
+    """Since April 2023 new buckets are private, without ACLs and encrypted; moto's are bare."""
+    bucket = moto_parts.backend("s3", account.number, "").buckets[call.path["Bucket"]]
+    if bucket.public_access_block is None:
+        bucket.public_access_block = moto_parts.part("s3.models", "PublicAccessBlock")(*["true"] * 4)
+    if not bucket.ownership_rule:
+        bucket.ownership_rule = "BucketOwnerEnforced"
+    if not bucket.encryption:
+        restore_encryption(account, call)
+
+
+def restore_encryption(account: Account, call: Call) -> None:
+    """A bucket cannot be without encryption: deleting the setting brings SSE-S3 back."""
+    bucket = moto_parts.backend("s3", account.number, "").buckets[call.path["Bucket"]]
+    default = {"SSEAlgorithm": "AES256"}
+    bucket.encryption = {"Rule": {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": False}}
+
+
+def check_acl(account: Account, call: Call) -> None:
+    wanted = call.headers.get("x-amz-acl")
+    if wanted is None or wanted in HARMLESS_ACLS:
+        return
+    bucket = moto_parts.backend("s3", account.number, "").buckets.get(call.path["Bucket"])
+    if bucket is not None and bucket.ownership_rule == "BucketOwnerEnforced":
+        raise AwsError("AccessControlListNotSupported", "The bucket does not allow ACLs")
+
+
+def delete_objects(account: Account, call: Call) -> dict[str, Any] | None:
+    """Keys that the caller may not delete are errors of their own, the others go."""
+    assert call.caller is not None
+    bucket, errors, allowed = call.path["Bucket"], [], []
+    wanted = (call.params.get("Delete") or {}).get("Objects") or []
+    if not 0 < len(wanted) <= 1000:
+        message = "The XML you provided was not well-formed or did not validate against our published schema"
+        raise AwsError("MalformedXML", message)
+    for item in wanted:
+        resource = f"arn:aws:s3:::{bucket}/{item['Key']}"
+        action = "s3:DeleteObjectVersion" if item.get("VersionId") else "s3:DeleteObject"
+        decision = may(call, call.caller, account.number, action, resource)
+        if decision.is_allowed:
+            allowed.append(item)
+        else:
+            refusal = denial("s3", call.caller, action, resource, decision)
+            errors.append({"Key": item["Key"], "Code": refusal.code, "Message": refusal.message})
+    if not errors:
+        return None
+    backend = moto_parts.backend("s3", account.number, "")
+    for item in allowed:
+        backend.delete_object(bucket, item["Key"], version_id=item.get("VersionId"))
+    is_quiet = bool(call.params["Delete"].get("Quiet"))
+    return {"Errors": errors, "Deleted": [] if is_quiet else [{"Key": item["Key"]} for item in allowed]}
+
+
+BEFORE: Mends = {
+    ("s3", "CreateBucket"): check_new_bucket,
+    ("s3", "DeleteObjects"): delete_objects,
+    ("s3", "PutObject"): check_acl,
+    ("s3", "CopyObject"): check_acl,
+    ("s3", "CreateMultipartUpload"): check_acl,
+}
+AFTER: Mends = {
+    ("s3", "CreateBucket"): give_defaults,
+    ("s3", "DeleteBucketEncryption"): restore_encryption,
+}
