@@ -3,6 +3,6 @@
 from wizard.practice.aws.callers import AwsKeys
 from wizard.practice.aws.gate import Settings
 from wizard.practice.aws.record_sets import RecordSet
-from wizard.practice.aws.server import AwsServer, Zone
+from wizard.practice.aws.server import AwsServer, Seed, Zone
 
-__all__ = ["AwsKeys", "AwsServer", "RecordSet", "Settings", "Zone"]
+__all__ = ["AwsKeys", "AwsServer", "RecordSet", "Seed", "Settings", "Zone"]

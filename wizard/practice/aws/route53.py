@@ -243,8 +243,10 @@ def delete_zone(account: Account, call: Call) -> dict[str, Any]:
     zone = find_zone(account, call.path["Id"])
     with account.lock:
         if any(record.type not in {"NS", "SOA"} or record.name != zone.name for record in record_sets(zone)):
-            message = "The specified hosted zone contains non-required resource record sets "
-                "and so cannot be deleted."
+            message = (
+                "The specified hosted zone contains non-required resource record sets and so cannot be "
+                "deleted."
+            )
             raise AwsError("HostedZoneNotEmpty", message)
         del _zones(account)[zone.resource_id]
     return {"ChangeInfo": _change_info(account, account.new_change())}

@@ -31,6 +31,14 @@ class Zone:
     records: tuple[RecordSet, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """What was put into a fresh account; `instance_id` belongs into the node's providerID."""
+
+    zone_id: str
+    instance_id: str
+
+
 class AwsServer:
     """One account. `admin` is the operator's key, `internal` the world's own, whose calls change nothing.
 
@@ -104,14 +112,15 @@ class AwsServer:
             if not self._running:
                 moto_parts.forget_account(OTHER_ACCOUNT)
 
-    def seed(self, domain: str, zone: str) -> str:
-        """A public zone with the domain's A record on the web server, and a node; returns its instance ID."""
+    def seed(self, zone: str, domain: str | None = None) -> Seed:
+        """A public zone whose record for `domain` (registry.<zone>) leads to the web server, and a node."""
         zone_id = self.add_zone(zone)
         found = route53.find_zone(self._account, zone_id)
-        record = RecordSet(f"{domain.rstrip('.')}.", "A", 60, (WEB_ADDRESS,))
+        name = (domain or f"registry.{zone}").rstrip(".") + "."
+        record = RecordSet(name, "A", 60, (WEB_ADDRESS,))
         with self._account.lock:
             route53.store(found, [*route53.record_sets(found), record])
-        return self._node.instance_id
+        return Seed(zone_id, self._node.instance_id)
 
     def add_zone(self, name: str, *, is_private: bool = False) -> str:
         """A hosted zone with its NS and SOA records; returns its ID."""
