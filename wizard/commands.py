@@ -19,8 +19,9 @@ from wizard.engine import Engine
 from wizard.errors import ExitCode, Problem, Refused, WizardError
 from wizard.events import STEPS, Emit, RunFinished, RunStarted, StepStatus
 from wizard.output import TITLES, JsonLines, Narrator, plain
+from wizard.overview import overview
 from wizard.services import Services
-from wizard.state import SetupDirectory, find_setup, setups, state_root
+from wizard.state import SetupDirectory, find_setup, state_root
 from wizard.vault import Vault
 
 
@@ -120,39 +121,21 @@ def undo(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading.
 def list_setups(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading.Event) -> int:
     """How far each is, by its journal: nothing is asked of any server."""
     del emit, cancel
-    rows = [_setup_row(directory) for directory in setups(root)]
+    rows = overview(root)
     if options.json:
         for row in rows:
-            sys.stdout.write(json.dumps(row) + "\n")
+            sys.stdout.write(json.dumps(row.to_json()) + "\n")
         return ExitCode.DONE
     if not rows:
         sys.stdout.write("There is no setup yet. Start one with `kube-registry`.\n")
     for row in rows:
-        done = f"{row['steps_done']} of {len(STEPS)} steps done"
-        sys.stdout.write(plain(f"{row['setup']}: {done}, last touched {row['touched']}, {row['path']}\n"))
+        far = (
+            "taken back" if row.state is StepStatus.UNDONE else f"{len(row.done)} of {len(STEPS)} steps done"
+        )
+        sys.stdout.write(
+            plain(f"{row.setup}: {far}, last touched {row.touched:%Y-%m-%d %H:%M} UTC, {row.path}\n")
+        )
     return ExitCode.DONE
-
-
-def _setup_row(directory: SetupDirectory) -> dict[str, object]:
-    journal = directory.journal()
-    standing = {entry.step for entry in journal.standing()}
-    begun = {entry.step for entry in journal.entries()}
-    undone = begun - standing
-    done = [step for step in STEPS if journal.last_verified(step) and step not in undone]
-    if begun and not standing:
-        done = []
-    return {
-        "setup": directory.name,
-        "steps_done": len(done),
-        "done": [step.value for step in done],
-        "state": StepStatus.UNDONE
-        if begun and not standing
-        else StepStatus.DONE
-        if len(done) == len(STEPS)
-        else StepStatus.INTERRUPTED,
-        "touched": directory.touched().isoformat(timespec="seconds"),
-        "path": str(directory.path),
-    }
 
 
 def _root(options: argparse.Namespace) -> Path:

@@ -1,0 +1,194 @@
+"""The app wires screens and session together; it does no work of its own."""
+
+import gc
+from collections.abc import Callable
+from pathlib import Path, PurePath
+from typing import ClassVar
+
+from textual.app import App
+
+from screens.frame import StepScreen
+from screens.messages import Broken, Ended, Happened, Looked, Opened, Ready, Standing, Suggested
+from screens.modals import QuestionModal, TextModal
+from screens.session import Session
+from screens.start import StartScreen
+from screens.view import StepView
+from wizard.events import STEPS, ConsentView, StepId, StepStatus
+from wizard.resources import assets, read_asset
+
+
+class WizardApp(App[int]):
+    """`enter` gives the state root and is called off the screen's thread: it may start a practice world."""
+
+    CSS_PATH: ClassVar[list[str | PurePath]] = [assets() / "styles" / "wizard.tcss"]
+    TITLE = "kube-registry"
+
+    def __init__(self, enter: Callable[[], Path], *, is_practice: bool) -> None:
+        super().__init__()
+        self.is_practice = is_practice
+        self.session = Session(self.post_message, enter)
+        self.views = {step: StepView() for step in STEPS}
+        self.setup = ""
+        self._start_screen = StartScreen()
+
+    def on_mount(self) -> None:
+        self.push_screen(self._start_screen)
+        self.call_after_refresh(self._first_frame_is_out)
+
+    def _first_frame_is_out(self) -> None:
+        gc.freeze()
+        gc.enable()
+        self.session.start()
+
+    @property
+    def step_screen(self) -> StepScreen | None:
+        return next((each for each in reversed(self.screen_stack) if isinstance(each, StepScreen)), None)
+
+    # What screens ask for
+
+    def open_setup(self, setup: str) -> None:
+        self.session.open(setup)
+
+    def apply(self, step: StepId) -> None:
+        """Asks for the consents that are still open, one by one, then carries the step out."""
+        plan = self.views[step].plan
+        if plan is not None and plan.consents:
+            self._ask(step, plan.consents[0])
+            return
+        self.views[step].is_running = True
+        self.views[step].problem = None
+        self.session.apply(step)
+        self._show(step)
+
+    def go_on(self, step: StepId) -> None:
+        following = STEPS.index(step) + 1
+        if following == len(STEPS):
+            self.exit(0)
+        else:
+            self._open_step(STEPS[following])
+
+    def go_back(self, step: StepId) -> None:
+        before = STEPS.index(step) - 1
+        if before >= 0 and not self.views[step].is_running:
+            self._open_step(STEPS[before])
+
+    def forget(self, step: StepId) -> None:
+        """An answer changed: this step and those after it are to be verified again."""
+        for each in STEPS[STEPS.index(step) :]:
+            view = self.views[each]
+            if view.status is StepStatus.DONE:
+                view.status = StepStatus.CHANGED
+        self.views[step].problem = None
+
+    def show_help(self, step: StepId, field: str) -> None:
+        text = read_asset(f"help/{step.value}.md")
+        parts = {
+            part.partition("\n")[0].strip(): part.partition("\n")[2].strip() for part in text.split("\n## ")
+        }
+        title = field or step.value
+        self.push_screen(
+            TextModal(f"Help: {title}", parts.get(field) or text.replace("## ", "").replace("# ", ""))
+        )
+
+    async def action_quit(self) -> None:
+        running = next((step for step in STEPS if self.views[step].is_running), None)
+        if running is None:
+            self._leave(leave=True)
+            return
+        question = (
+            f"The step {running.value} is being carried out. What is done is recorded, and the next start "
+            "goes on from there."
+        )
+        self.push_screen(QuestionModal("Quit in the middle?", question, yes="Quit", no="Stay"), self._leave)
+
+    def _leave(self, leave: bool | None) -> None:
+        if leave:
+            self.session.close()
+            self.exit(0)
+
+    # What the session tells
+
+    def on_ready(self, message: Ready) -> None:
+        self._start_screen.show_setups(message.setups)
+
+    def on_broken(self, message: Broken) -> None:
+        self._start_screen.show_problem(message.problem)
+
+    def on_opened(self, message: Opened) -> None:
+        self.setup = message.setup
+        self._open_step(message.first)
+        if message.first is not StepId.CONNECT:
+            for step in STEPS[: STEPS.index(message.first)]:
+                self.views[step].status = StepStatus.DONE
+            self.session.stand()
+
+    def on_standing(self, message: Standing) -> None:
+        for step, status in message.statuses.items():
+            if not self.views[step].is_running:
+                self.views[step].status = status
+        if screen := self.step_screen:
+            screen.render_view()
+
+    def on_looked(self, message: Looked) -> None:
+        view = self.views[message.step]
+        view.is_looking = False
+        if view.is_running:
+            return
+        view.plan, view.problem, view.warnings = message.plan, message.problem, message.warnings
+        self._show(message.step)
+
+    def on_suggested(self, message: Suggested) -> None:
+        for (table, key), value in message.values.items():
+            if self.session.put(table, key, value) is None and (screen := self.step_screen):
+                screen.fill(table, key, value)
+
+    def on_happened(self, message: Happened) -> None:
+        step = getattr(message.event, "step", None)
+        if isinstance(step, StepId):
+            self.views[step].take(message.event)
+            self._show(step)
+
+    def on_ended(self, message: Ended) -> None:
+        if message.step is None:
+            if message.problem is not None and message.job == "open":
+                self._start_screen.show_problem(message.problem)
+            return
+        view = self.views[message.step]
+        view.is_running, view.wait = False, None
+        if message.problem is not None:
+            view.problem = message.problem
+            view.status = StepStatus.INTERRUPTED if message.problem.code == "cancelled" else StepStatus.FAILED
+        self._show(message.step)
+        if (screen := self.step_screen) and screen.step is message.step:
+            screen.show_finished()
+
+    # Inside
+
+    def _open_step(self, step: StepId) -> None:
+        from screens.people import PeopleScreen
+
+        screen = PeopleScreen(step) if step is StepId.HTPASSWD else StepScreen(step)
+        if self.step_screen is None:
+            self.push_screen(screen)
+        else:
+            self.switch_screen(screen)
+
+    def _show(self, step: StepId) -> None:
+        if (screen := self.step_screen) and screen.step is step:
+            screen.render_view()
+
+    def _ask(self, step: StepId, consent: ConsentView) -> None:
+        def answered(agrees: bool | None) -> None:
+            if not agrees:
+                return
+            self.session.consent(consent.key, consent.value)
+            plan = self.views[step].plan
+            if plan is not None:
+                self.views[step].plan = type(plan)(
+                    plan.step, plan.changes, plan.consents[1:], plan.blockers, plan.notes
+                )
+            self.apply(step)
+
+        self.push_screen(
+            QuestionModal("Only you can decide this", consent.question, yes="Yes, do it"), answered
+        )

@@ -1,0 +1,170 @@
+"""Which fields each step asks for, in order; the words of their help stand in assets/help."""
+
+from dataclasses import dataclass
+
+from wizard.events import StepId
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One answer: `kind` is text, switch, choice, number or names (a list, separated by commas)."""
+
+    table: str
+    key: str
+    label: str
+    kind: str = "text"
+    choices: tuple[str, ...] = ()
+    hint: str = ""
+    is_advanced: bool = False
+
+    @property
+    def widget_id(self) -> str:
+        return f"field-{self.table}-{self.key}".replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """`why` is the one sentence that stands under the title."""
+
+    step: StepId
+    title: str
+    why: str
+    fields: tuple[Field, ...]
+
+
+FORMS = {
+    form.step: form
+    for form in (
+        Form(
+            StepId.CONNECT,
+            "Connect",
+            "Which AWS account and which cluster the registry will live in.",
+            (
+                Field("connect", "aws_profile", "AWS profile", hint="empty: your default credentials"),
+                Field("connect", "aws_region", "AWS region", hint="empty: the profile's region"),
+                Field("connect", "kube_context", "Kube context", hint="empty: the current context"),
+                Field("connect", "namespace", "Namespace"),
+                Field("connect", "create_namespace", "Make the namespace", "switch"),
+            ),
+        ),
+        Form(
+            StepId.BUCKET,
+            "Bucket",
+            "The images are kept in an S3 bucket, encrypted and closed to the public.",
+            (
+                Field("bucket", "name", "Bucket name", hint="such as acme-registry-images"),
+                Field("bucket", "create", "Make it if absent", "switch"),
+                Field(
+                    "bucket",
+                    "encryption",
+                    "Encryption",
+                    "choice",
+                    ("AES256", "aws:kms", "keep"),
+                    is_advanced=True,
+                ),
+                Field("bucket", "block_public_access", "Block public access", "switch", is_advanced=True),
+                Field(
+                    "bucket",
+                    "abort_incomplete_days",
+                    "Clear broken uploads after days",
+                    "number",
+                    is_advanced=True,
+                ),
+            ),
+        ),
+        Form(
+            StepId.USER,
+            "User",
+            "The registry gets a key of its own that can use this bucket and nothing else.",
+            (
+                Field("user", "kind", "Key comes from", "choice", ("iam-user", "existing-secret")),
+                Field("user", "name", "IAM user"),
+                Field("user", "policy", "IAM policy"),
+                Field("user", "path", "IAM path", is_advanced=True),
+                Field("user", "permissions_boundary", "Permissions boundary", is_advanced=True),
+                Field("user", "secret_name", "Secret", is_advanced=True),
+            ),
+        ),
+        Form(
+            StepId.CERTIFICATE,
+            "Certificate",
+            "Docker talks to a registry only by TLS, under a name that a CA vouches for.",
+            (
+                Field("certificate", "method", "Method", "choice", ("webroot", "import")),
+                Field("certificate", "domain", "Domain", hint="such as registry.example.com"),
+                Field("certificate", "webroot", "Webroot", hint="the web server's directory, or manual"),
+                Field("certificate", "email", "E-mail", hint="may be empty"),
+                Field("certificate", "agree_tos", "I agree to the CA's terms", "switch"),
+                Field("certificate", "directory", "ACME directory", hint="production, staging or a URL"),
+                Field(
+                    "certificate",
+                    "key_type",
+                    "Key type",
+                    "choice",
+                    ("ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"),
+                    is_advanced=True,
+                ),
+                Field("certificate", "cert_file", "Certificate file", hint="import only", is_advanced=True),
+                Field("certificate", "key_file", "Key file", hint="import only", is_advanced=True),
+            ),
+        ),
+        Form(
+            StepId.HTPASSWD,
+            "Users and passwords",
+            "Who may push and pull. The wizard adds a user of its own for its proofs.",
+            (),
+        ),
+        Form(
+            StepId.DEPLOY,
+            "Deploy",
+            "The registry runs in the cluster, behind a load balancer on port 443.",
+            (
+                Field("deploy", "image", "Image"),
+                Field("deploy", "replicas", "Replicas", "number"),
+                Field("deploy", "load_balancer", "Load balancer", "choice", ("auto", "classic", "nlb")),
+                Field("deploy", "scheme", "Scheme", "choice", ("internet-facing", "internal")),
+                Field(
+                    "deploy",
+                    "workload",
+                    "Workload",
+                    "choice",
+                    ("Deployment", "ReplicationController"),
+                    is_advanced=True,
+                ),
+                Field(
+                    "deploy",
+                    "source_ranges",
+                    "Source ranges",
+                    "names",
+                    hint="empty: everybody",
+                    is_advanced=True,
+                ),
+                Field("deploy", "idle_timeout_s", "Idle time-out (s)", "number", is_advanced=True),
+            ),
+        ),
+        Form(
+            StepId.DNS,
+            "DNS",
+            "The registry's name must lead to the load balancer.",
+            (
+                Field("dns", "provider", "DNS host", "choice", ("route53", "manual")),
+                Field(
+                    "dns", "hosted_zone_id", "Hosted zone ID", hint="empty: found by name", is_advanced=True
+                ),
+                Field(
+                    "dns",
+                    "aws_profile",
+                    "AWS profile of the zone",
+                    hint="empty: as in Connect",
+                    is_advanced=True,
+                ),
+            ),
+        ),
+        Form(
+            StepId.PROOF,
+            "Proof",
+            "Log in, push an image, pull it back, and compare: then it works.",
+            (),
+        ),
+    )
+}

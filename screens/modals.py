@@ -1,0 +1,66 @@
+"""Questions and texts over a screen; a question names the thing and focuses the harmless answer."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+from screens.render import clean
+
+
+class QuestionModal(ModalScreen[bool]):
+    """Yes or no; escape is no."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "answer(False)", "No")]
+
+    def __init__(self, title: str, question: str, *, yes: str, no: str = "Cancel") -> None:
+        super().__init__()
+        self._title = title
+        self._question = question
+        self._yes = yes
+        self._no = no
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog"):
+            yield Static(clean(self._title), id="dialog-title", markup=False)
+            with VerticalScroll(id="dialog-text", can_focus=False):
+                yield Static(clean(self._question), markup=False)
+            with Horizontal(id="dialog-buttons"):
+                yield Button(self._no, id="no", compact=True)
+                yield Button(self._yes, id="yes", variant="warning", compact=True)
+
+    def on_mount(self) -> None:
+        self.query_one("#no").focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "yes")
+
+    def action_answer(self, answer: bool) -> None:
+        self.dismiss(answer)
+
+
+class TextModal(ModalScreen[None]):
+    """A text to read, such as help; any of its keys closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q,enter", "close", "Close", priority=True)]
+
+    def __init__(self, title: str, text: str) -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog"):
+            yield Static(clean(self._title), id="dialog-title", markup=False)
+            with VerticalScroll(id="dialog-text"):
+                yield Static(clean(self._text), markup=False)
+            yield Static("Esc closes", id="dialog-hint", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#dialog-text").focus()
+
+    def action_close(self) -> None:
+        self.dismiss(None)

@@ -1,0 +1,270 @@
+"""The bridge to the engine: jobs run in daemon threads of their own, what happens comes back as messages.
+
+Nothing heavy is imported before `start`, so that the first frame does not wait for an SDK. There is one job
+thread (an engine does one thing at a time), and at most one stale field check: a newer one silences it.
+"""
+
+import copy
+import os
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textual.message import Message
+
+from screens.messages import Broken, Ended, Happened, Looked, Opened, Ready, SetupRow, Standing, Suggested
+from wizard.errors import Problem, WizardError
+from wizard.events import STEPS, Event, PlanMade, StepId
+
+if TYPE_CHECKING:
+    from wizard.answers import Answers
+    from wizard.engine import Engine
+    from wizard.vault import Vault
+
+Document = dict[str, Any]
+QUIT_WAIT_S = 2.0
+
+
+class Session:
+    """`post` must be safe to call from any thread; `enter` gives the state root, and may start a world."""
+
+    def __init__(self, post: Callable[[Message], object], enter: Callable[[], Path]) -> None:
+        self._post = post
+        self._enter = enter
+        self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+        self._look_number = 0
+        self._held = ExitStack()
+        self._engine: Engine | None = None
+        self._root = Path()
+        self.document: Document = {}
+        self.cancel = threading.Event()
+
+    # Called by the app, from its thread
+
+    def start(self) -> None:
+        self._thread.start()
+        self._jobs.put(self._begin)
+
+    def open(self, setup: str) -> None:
+        self._jobs.put(lambda: self._job("open", None, lambda: self._open(setup)))
+
+    def stand(self) -> None:
+        """Looks at all steps; a Standing message follows."""
+        self._jobs.put(lambda: self._job("stand", None, self._stand))
+
+    def put(self, table: str, key: str, value: object) -> Problem | None:
+        """Takes an answer and saves it; a problem means that it broke a rule and was not taken."""
+        from wizard.answers import from_mapping
+
+        changed = copy.deepcopy(self.document)
+        changed.setdefault(table, {})[key] = value
+        try:
+            answers = from_mapping(changed, source="This answer")
+        except WizardError as error:
+            return error.problem
+        self.document = changed
+        if self._engine is not None:
+            self._engine.directory.save_answers(self._without_environment(answers))
+        return None
+
+    def consent(self, key: str, value: str) -> None:
+        """Says yes to one question."""
+        given = self.document["consent"][key]
+        if isinstance(given, list):
+            self.put("consent", key, [*given, value])
+        else:
+            self.put("consent", key, True if isinstance(given, bool) else value)
+
+    def look(self, step: StepId) -> None:
+        """Inspects and plans one step for the answers as they are now; a Looked message follows."""
+        self._look_number += 1
+        number = self._look_number
+        threading.Thread(
+            target=self._look, args=(step, number), name=f"look-{step.value}", daemon=True
+        ).start()
+
+    def apply(self, step: StepId) -> None:
+        self._jobs.put(lambda: self._job("apply", step, lambda: self._apply(step)))
+
+    def undo(self, delete_bucket: str = "") -> None:
+        self._jobs.put(lambda: self._job("undo", None, lambda: self._undo(delete_bucket)))
+
+    @property
+    def vault(self) -> "Vault | None":
+        return self._engine.vault if self._engine else None
+
+    def close(self) -> None:
+        """Asks the job to stop between two requests, and waits at most two seconds."""
+        self.cancel.set()
+        self._jobs.put(None)
+        self._thread.join(QUIT_WAIT_S)
+
+    # In the job thread
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+        self._held.close()
+
+    def _begin(self) -> None:
+        try:
+            self._root = self._enter()
+            from wizard.overview import overview
+
+            rows = tuple(
+                SetupRow(
+                    view.setup,
+                    len(view.done),
+                    len(STEPS),
+                    f"{view.touched:%Y-%m-%d %H:%M}",
+                    view.state.value == "undone",
+                )
+                for view in overview(self._root)
+            )
+            self._post(Ready(rows))
+            import wizard.engine  # noqa: F401 - loaded while the person reads the first screen
+        except WizardError as error:
+            self._post(Broken(error.problem))
+        except Exception as error:  # noqa: BLE001 - a sentence on the screen, never a traceback over it
+            self._post(Broken(_unforeseen(error)))
+
+    def _job(self, name: str, step: StepId | None, work: Callable[[], None]) -> None:
+        problem: Problem | None = None
+        try:
+            work()
+        except WizardError as error:
+            problem = error.problem
+        except Exception as error:  # noqa: BLE001 - a sentence on the screen, never a traceback over it
+            problem = _unforeseen(error)
+        self._post(Ended(name, step, problem))
+
+    def _open(self, setup: str) -> None:
+        from wizard.answers import Answers
+        from wizard.engine import Engine
+        from wizard.overview import view
+        from wizard.state import SetupDirectory
+
+        directory = SetupDirectory(self._root, setup)
+        self._held.close()
+        self._held = ExitStack()
+        self._held.enter_context(directory.lock("the wizard"))
+        answers = directory.load_answers() if directory.exists else Answers(setup=setup)
+        if not directory.exists:
+            directory.save_answers(answers)
+        full = self._with_environment(answers)
+        self._engine = Engine(
+            directory,
+            full,
+            self._services(full),
+            emit=self._tell,
+            cancel=self.cancel,
+        )
+        self.document = full.model_dump(mode="python")
+        done = view(directory).done
+        first = next((step for step in STEPS if step not in done), StepId.PROOF)
+        self._post(Opened(setup, self.document, first))
+
+    def _tell(self, event: Event) -> None:
+        self._post(Happened(event))
+
+    def _stand(self) -> None:
+        engine = self._refreshed()
+        engine.inspect()
+        self._post(Standing(engine.statuses()))
+        self._suggest()
+
+    def _suggest(self) -> None:
+        connect = self._engine.facts.connect if self._engine else None
+        if connect and connect.account_id and not self.document["bucket"]["name"]:
+            name = f"registry-{connect.account_id}-{connect.aws_region}"
+            self._post(Suggested({("bucket", "name"): name}))
+
+    def _apply(self, step: StepId) -> None:
+        engine = self._refreshed()
+        self.cancel.clear()
+        engine.inspect([each for each in STEPS if engine.facts.get(each) is None or each is step])
+        engine.apply_step(step)
+        if step is StepId.CONNECT:
+            self._suggest()
+
+    def _undo(self, delete_bucket: str) -> None:
+        left = self._refreshed().undo(delete_bucket=delete_bucket)
+        if left:
+            raise WizardError(left[0])
+
+    def _refreshed(self) -> "Engine":
+        """The engine, with the answers as they are now."""
+        from wizard.answers import from_mapping
+
+        assert self._engine is not None
+        answers = from_mapping(self.document)
+        if answers != self._engine.answers:
+            self._engine.use(answers, self._services(answers))
+        return self._engine
+
+    # In a thread of its own
+
+    def _look(self, step: StepId, number: int) -> None:
+        from wizard.answers import from_mapping
+        from wizard.engine import Engine
+
+        main = self._engine
+        if main is None:
+            return
+        answers = from_mapping(self.document)
+        services = main.services if answers == main.answers else self._services(answers)
+        scout = Engine(main.directory, answers, services, emit=lambda _event: None, vault=main.vault)
+        scout.facts = copy.copy(main.facts)
+        plan: PlanMade | None = None
+        problem: Problem | None = None
+        warnings: tuple[Problem, ...] = ()
+        try:
+            needed = [each for each in STEPS if each is step or scout.facts.get(each) is None]
+            scout.inspect(needed if step is not StepId.CONNECT else [step])
+            plan = scout.plan(step).event(step)
+            facts = scout.facts.get(step)
+            warnings = facts.warnings if facts else ()
+        except WizardError as error:
+            problem = error.problem
+        except Exception as error:  # noqa: BLE001 - a sentence on the screen, never a traceback over it
+            problem = _unforeseen(error)
+        if number == self._look_number:
+            self._post(Looked(step, plan, problem, warnings))
+
+    # Helpers
+
+    @staticmethod
+    def _services(answers: "Answers") -> Any:
+        from wizard.endpoints import Endpoints
+        from wizard.services import Services
+
+        return Services(answers, Endpoints.gather(answers.endpoints, os.environ))
+
+    @staticmethod
+    def _with_environment(answers: "Answers") -> "Answers":
+        from wizard.answers import with_environment
+
+        return with_environment(answers, os.environ)
+
+    @staticmethod
+    def _without_environment(answers: "Answers") -> "Answers":
+        """What the environment gave is never saved."""
+        certificate = answers.certificate.model_copy()
+        given: Mapping[str, str] = {
+            "domain": os.environ.get("KUBE_REGISTRY_DOMAIN", ""),
+            "webroot": os.environ.get("KUBE_REGISTRY_WEBROOT", ""),
+        }
+        for key, value in given.items():
+            if value and getattr(certificate, key) == value:
+                setattr(certificate, key, "")
+        return answers.model_copy(update={"certificate": certificate})
+
+
+def _unforeseen(error: Exception) -> Problem:
+    from wizard.checks import unexpected
+
+    return unexpected(error, "Something went wrong that the wizard did not foresee.")

@@ -1,0 +1,103 @@
+"""The first screen: what this is, the setups that were begun, and a way to begin one."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Button, Input, Static
+
+from screens.messages import SetupRow
+from screens.render import clean, problem_text
+from wizard.errors import Problem
+
+if TYPE_CHECKING:
+    from screens.app import WizardApp
+
+WELCOME = (
+    "Eight steps take you to a private Docker registry on Kubernetes, with its images in S3:\n"
+    "connect, bucket, user, certificate, passwords, deploy, DNS, and a proof by a real push.\n"
+    "Every step says first what it will do, and is checked before the next one opens.\n"
+    "You can leave at any moment and go on later; everything made can be taken back."
+)
+PRACTICE = (
+    "You are in the practice world: AWS, a cluster, a CA and DNS that run on this machine only.\n"
+    "Nothing costs money and nothing can break. The fields are filled in; just go through."
+)
+
+
+class StartScreen(Screen[None]):
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q,escape", "quit", "Quit", priority=True)]
+
+    def compose(self) -> ComposeResult:
+        yield Static("kube-registry", id="top", markup=False)
+        with VerticalScroll(id="body", can_focus=False):
+            yield Static("A private Docker registry, step by step", id="title", markup=False)
+            yield Static(WELCOME, markup=False)
+            yield Static(id="practice-text", markup=False)
+            yield Vertical(id="setups")
+            with Horizontal(classes="field-line"):
+                yield Static("Name of the setup", classes="field-label", markup=False)
+                yield Input("registry", id="setup-name", compact=True)
+            yield Static(id="start-problem", classes="field-problem", markup=False)
+        with Horizontal(id="buttons"):
+            yield Button("Start →", id="primary", variant="primary", compact=True, disabled=True)
+        yield Static("Enter start  Tab next field  ^Q quit", id="hints", markup=False)
+
+    @property
+    def wizard(self) -> "WizardApp":
+        from screens.app import WizardApp
+
+        assert isinstance(self.app, WizardApp)
+        return self.app
+
+    def on_mount(self) -> None:
+        if self.wizard.is_practice:
+            self.add_class("-practice")
+            self.query_one("#practice-text", Static).update(PRACTICE)
+        self.query_one("#setup-name", Input).focus()
+        self.query_one("#primary", Button).label = "Loading …"
+
+    def show_setups(self, setups: tuple[SetupRow, ...]) -> None:
+        """The engine is there: the setups that were begun, and a live button."""
+        box = self.query_one("#setups", Vertical)
+        if setups:
+            box.mount(Static("Go on with", classes="heading", markup=False))
+        for row in setups:
+            far = "taken back" if row.is_undone else f"{row.steps_done} of {row.steps} steps"
+            label = Content(clean(f"{row.name}: {far}, last touched {row.touched} UTC"))
+            box.mount(Button(label, name=row.name, classes="setup", compact=True))
+        button = self.query_one("#primary", Button)
+        button.label, button.disabled = "Start →", False
+        if setups:
+            self.call_after_refresh(box.query(Button).first().focus)
+        else:
+            button.focus()
+
+    def show_problem(self, problem: Problem) -> None:
+        self.query_one("#start-problem", Static).update(problem_text(problem))
+        self.query_one("#primary", Button).label = "Start →"
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        if event.button.has_class("setup"):
+            self.wizard.open_setup(str(event.button.name))
+        else:
+            self._begin()
+
+    def on_input_submitted(self, _event: Input.Submitted) -> None:
+        if not self.query_one("#primary", Button).disabled:
+            self._begin()
+
+    def _begin(self) -> None:
+        name = self.query_one("#setup-name", Input).value.strip()
+        from wizard.rules import setup_name
+
+        if problem := setup_name(name) if name else "A setup needs a name.":
+            self.show_problem(Problem("setup-name", problem))
+        else:
+            self.wizard.open_setup(name)
+
+    def action_quit(self) -> None:
+        self.app.exit(0)
