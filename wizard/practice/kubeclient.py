@@ -8,8 +8,7 @@ import contextlib
 import json
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -26,12 +25,11 @@ MAX_EVENT_BYTES = 8 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class KubeEndpoint:
-    """Where an API server is and how it is trusted; `ca_data` is PEM text and wins over `ca_file`."""
+    """Where an API server is, whom its certificate has to come from (PEM), and who we are to it."""
 
     url: str
-    token: str | None = None
-    ca_file: Path | None = None
-    ca_data: str | None = None
+    ca_pem: bytes | None = None
+    token: str | None = field(default=None, repr=False)
 
 
 class KubeError(Exception):
@@ -202,8 +200,7 @@ class Watch:
 def _tls_of(endpoint: KubeEndpoint) -> ssl.SSLContext | None:
     if not endpoint.url.startswith("https:"):
         return None
-    cafile = str(endpoint.ca_file) if endpoint.ca_file and not endpoint.ca_data else None
-    return ssl.create_default_context(cafile=cafile, cadata=endpoint.ca_data)
+    return ssl.create_default_context(cadata=endpoint.ca_pem.decode() if endpoint.ca_pem else None)
 
 
 def _error_of(response: urllib3.BaseHTTPResponse) -> KubeError:
