@@ -1,0 +1,154 @@
+"""The sentences for what an ACME server refuses (RFC 8555, 6.7), by the last part of the problem's type."""
+
+import re
+from dataclasses import dataclass
+
+from wizard.errors import Problem
+
+AGAIN = "Run the same command again in a minute."
+STAGING = 'For tries, set [certificate] directory = "staging".'
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A problem document, or a challenge's error; `retry_after` is the server's own word, "" if none."""
+
+    kind: str
+    detail: str = ""
+    retry_after: str = ""
+
+
+_WORDS: dict[str, tuple[str, str, str]] = {
+    "accountDoesNotExist": (
+        "The CA does not know the account any more.",
+        "The account in the Secret was removed, or belongs to another CA.",
+        "Delete the Secret registry-acme-account; the next run makes a new account.",
+    ),
+    "alreadyReplaced": (
+        "The CA has issued a successor of this certificate already.",
+        "An order may replace a certificate only once (RFC 9773).",
+        AGAIN,
+    ),
+    "badCSR": (
+        "The CA refuses the signing request.",
+        "Its key may be too short, or of a kind that this CA does not take.",
+        'Set [certificate] key_type = "rsa-2048" or "ecdsa-p256".',
+    ),
+    "badNonce": (
+        "The CA refused one nonce after another.",
+        "A proxy may cache its answers, or the CA is out of step with itself.",
+        AGAIN,
+    ),
+    "badPublicKey": (
+        "The CA does not take the account's key.",
+        "It demands another kind of key than ECDSA P-256.",
+        "Use another CA in [certificate] directory.",
+    ),
+    "badSignatureAlgorithm": (
+        "The CA does not take signatures by ES256.",
+        "It demands another kind of account key.",
+        "Use another CA in [certificate] directory.",
+    ),
+    "caa": (
+        "A CAA record forbids this CA to issue for {domain}.",
+        "The closest CAA record on the way up to the top-level domain decides.",
+        "Add a CAA record for {domain} that names this CA, such as 0 issue letsencrypt.org.",
+    ),
+    "connection": (
+        "The CA could not connect to {domain} on port 80.",
+        "It tries from several places on the internet, and prefers IPv6: a stale AAAA record fails too.",
+        "Open port 80 of the web server to the whole internet until the certificate is there.",
+    ),
+    "dns": (
+        "The CA could not resolve {domain}.",
+        "It asks the zone's own name servers: the name is missing there, or DNSSEC is broken.",
+        "Create an A record for {domain} that leads to the web server.",
+    ),
+    "dnssec": (
+        "The CA found the DNSSEC signatures of {domain} broken.",
+        "A DS record at the registrar may not fit the zone's keys.",
+        "Correct or remove the DS record at the registrar.",
+    ),
+    "externalAccountRequired": (
+        "This CA only takes accounts that are bound to one of its customers.",
+        "It gives each customer a key ID and an HMAC key.",
+        "Set [certificate] eab_kid, and the HMAC key in KUBE_REGISTRY_EAB_HMAC.",
+    ),
+    "incorrectResponse": (
+        "The CA found something else than the challenge's file at {domain}.",
+        "Another web server may answer for the name, or a page for missing files.",
+        "Set [certificate] webroot to the directory that http://{domain}/ is served from.",
+    ),
+    "invalidContact": (
+        "The CA refuses the e-mail address.",
+        "It checks whether the address could take mail.",
+        "Correct [certificate] email, or leave it empty.",
+    ),
+    "invalidProfile": (
+        "The CA does not offer that certificate profile.",
+        "Each CA has its own list.",
+        "Leave [certificate] profile empty, or name one that it offers.",
+    ),
+    "orderNotReady": (
+        "The CA is not ready to finish the order.",
+        "It has not taken in the proof yet.",
+        AGAIN,
+    ),
+    "rateLimited": (
+        "The CA's rate limit is reached{until}.",
+        "It counts accounts, orders, failures and certificates; revoking one resets nothing.",
+        f"Wait{{until}}, then run the same command again. {STAGING}",
+    ),
+    "rejectedIdentifier": (
+        "The CA issues nothing for {domain}.",
+        "Its policy forbids the name: reserved, on a list of names at risk, or not below a public suffix.",
+        "Choose another domain, or another CA in [certificate] directory.",
+    ),
+    "serverInternal": (
+        "The CA has an internal error.",
+        "It is on its side; nothing is lost, the order is remembered.",
+        AGAIN,
+    ),
+    "tls": (
+        "The CA met a TLS error at {domain}.",
+        "A redirect from port 80 leads to a TLS server that does not work.",
+        "Let the web server answer /.well-known/acme-challenge/ on port 80 without a redirect.",
+    ),
+    "unauthorized": (
+        "The CA refuses: not authorised.",
+        "The account may be deactivated, or the external account binding is wrong.",
+        "Delete the Secret registry-acme-account; the next run makes a new account.",
+    ),
+    "userActionRequired": (
+        "The CA wants you to act: its terms of service may have changed.",
+        "It does not issue before that.",
+        "Open the address that the CA names and follow it.",
+    ),
+}
+_WORDS["invalidEmail"] = _WORDS["unsupportedContact"] = _WORDS["invalidContact"]
+_WORDS["unknownHost"] = _WORDS["dns"]
+_WORDS["unsupportedIdentifier"] = _WORDS["rejectedIdentifier"]
+_OTHER = (
+    "The CA refused a request.",
+    "It gave a reason that this wizard has no words for.",
+    "Read what the CA says below; the CA's status page may know more.",
+)
+
+
+def refused(refusal: Refusal, *, domain: str) -> Problem:
+    """For a request that the CA turned down."""
+    return _problem(refusal, _WORDS.get(refusal.kind, _OTHER), domain)
+
+
+def not_proven(refusal: Refusal, *, domain: str) -> Problem:
+    """For a challenge that failed: `unauthorized` means there that the file was wrong (RFC 8555, 8.2)."""
+    kind = "incorrectResponse" if refusal.kind in {"unauthorized", "malformed"} else refusal.kind
+    return _problem(refusal, _WORDS.get(kind, _OTHER), domain)
+
+
+def _problem(refusal: Refusal, words: tuple[str, str, str], domain: str) -> Problem:
+    until = f" until {refusal.retry_after}" if refusal.retry_after else ""
+    what, why, fix = (text.format(domain=domain, until=until) for text in words)
+    said = f" The CA says: {refusal.detail}" if refusal.detail else ""
+    code = re.sub(r"([a-z])([A-Z])", r"\1-\2", refusal.kind).lower() or "refused"
+    return Problem(f"acme-{code}", what, f"{why}{said}", fix, refusal.detail)
