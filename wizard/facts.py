@@ -33,6 +33,11 @@ class SecretFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectFacts(Facts):
+    """`balancer_controller`: in-tree, aws-load-balancer-controller, auto-mode, "" unknown.
+
+    `blame` leads from a problem's code to the check that it fails; `denied` are AWS actions.
+    """
+
     account_id: str = ""
     caller_arn: str = ""
     partition: str = "aws"
@@ -49,6 +54,10 @@ class ConnectFacts(Facts):
     balancer_controller: str = ""
     other_setup: str = ""
     denied: tuple[str, ...] = ()
+    is_aws_asked: bool = False
+    node_count: int = 0
+    pod_security: str = ""
+    blame: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,13 +138,28 @@ class CertificateFacts(Facts):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BadLineFacts:
+    """A line of an htpasswd file that the registry cannot use; `user` is "" where it names none."""
+
+    number: int
+    user: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HtpasswdFacts(Facts):
-    """`users` stand in the file with a bcrypt hash; `bad_lines` are the numbers of useless lines."""
+    """`users` stand in the file with a bcrypt hash; `bad_lines` are the numbers of useless lines.
+
+    `added` are the users whom this setup put in; `passwords_changed` of those known do not fit their line.
+    """
 
     secret: SecretFacts | None = None
     check_secret: SecretFacts | None = None
     users: tuple[str, ...] = ()
     bad_lines: tuple[int, ...] = ()
+    bad: tuple[BadLineFacts, ...] = ()
+    added: tuple[str, ...] = ()
+    check_secret_is_right: bool = False
     passwords_known: tuple[str, ...] = ()
     passwords_changed: tuple[str, ...] = ()
     check_user_is_right: bool = False

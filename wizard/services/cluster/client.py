@@ -70,10 +70,14 @@ class Cluster:
         found = self._review("authorization.k8s.io/v1", "SelfSubjectAccessReview", spec)
         return bool((found.get("status") or {}).get("allowed"))
 
-    def get(self, api_version: str, kind: str, name: str, *, namespaced: bool = True) -> Object | None:
-        """The object, None where there is none."""
+    def get(
+        self, api_version: str, kind: str, name: str, *, namespaced: bool = True, namespace: str | None = None
+    ) -> Object | None:
+        """The object, None where there is none; `namespace` where it is not ours."""
         try:
-            return self._object("GET", api_version, kind, name, "get", namespaced=namespaced)
+            return self._object(
+                "GET", api_version, kind, name, "get", namespaced=namespaced, namespace=namespace
+            )
         except NotFound:
             return None
 
@@ -186,13 +190,13 @@ class Cluster:
         *,
         setup: str,
         type: str = "Opaque",  # noqa: A002 - the field's name in Kubernetes
-        annotations: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str | None] | None = None,
         expected_version: str | None = None,
     ) -> SecretFacts:
         """Makes the Secret with our labels, or replaces its data wholly if it is still `expected_version`.
 
         Raises Conflict where it changed meanwhile. A Secret that says so already is left alone, labels and
-        other annotations of one that exists are kept.
+        other annotations of one that exists are kept; an annotation of None is removed.
         """
         found = self.get("v1", "Secret", name)
         if found is None:
@@ -233,11 +237,20 @@ class Cluster:
         )
 
     def _object(
-        self, method: str, api_version: str, kind: str, name: str, verb: str, *, namespaced: bool, **more: Any
+        self,
+        method: str,
+        api_version: str,
+        kind: str,
+        name: str,
+        verb: str,
+        *,
+        namespaced: bool,
+        namespace: str | None = None,
+        **more: Any,
     ) -> Object:
-        resource, namespace = plural(kind), self.namespace if namespaced else ""
-        path = path_of(api_version, resource, namespace, name)
-        answer = self._send(method, path, Call(verb, resource, name, namespace), **more)
+        resource, place = plural(kind), (namespace or self.namespace) if namespaced else ""
+        path = path_of(api_version, resource, place, name)
+        answer = self._send(method, path, Call(verb, resource, name, place), **more)
         return parsed(answer, self._transport.target)
 
     def _send(self, method: str, path: str, call: Call, **more: Any) -> Answer:

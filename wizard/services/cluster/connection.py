@@ -12,7 +12,7 @@ from wizard.errors import Problem, Refused
 from wizard.services.cluster.credentials import Credential
 from wizard.services.cluster.kubeconfig import Chosen
 
-CONNECTIONS = 8
+CONNECTIONS = 16
 
 
 def open_client(

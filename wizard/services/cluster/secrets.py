@@ -42,12 +42,17 @@ def contents_of(found: Object) -> SecretContents:
 
 
 def manifest(
-    name: str, data: Mapping[str, bytes], *, setup: str, kind: str, annotations: Mapping[str, str] | None
+    name: str,
+    data: Mapping[str, bytes],
+    *,
+    setup: str,
+    kind: str,
+    annotations: Mapping[str, str | None] | None,
 ) -> Object:
     """A new Secret; `kind` is its type field."""
     metadata: Object = {"name": name, "labels": ownership.labels(setup)}
     if annotations:
-        metadata["annotations"] = dict(annotations)
+        metadata["annotations"] = _merged({}, annotations)
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": kind, "data": encoded(data)}
 
 
@@ -56,16 +61,20 @@ def encoded(data: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def with_contents(
-    found: Object, data: Mapping[str, bytes], annotations: Mapping[str, str] | None
+    found: Object, data: Mapping[str, bytes], annotations: Mapping[str, str | None] | None
 ) -> Object | None:
     """The Secret with other data and added annotations, None where it says so already."""
     metadata = found.get("metadata") or {}
     now = metadata.get("annotations") or {}
-    wanted = {**now, **(annotations or {})}
+    wanted = _merged(now, annotations or {})
     if (found.get("data") or {}) == encoded(data) and wanted == now:
         return None
-    changed = {**metadata, "annotations": wanted} if wanted else metadata
+    changed = {**metadata, "annotations": wanted} if wanted or now else metadata
     return {**found, "metadata": changed, "data": encoded(data)}
+
+
+def _merged(now: Mapping[str, str], wanted: Mapping[str, str | None]) -> dict[str, str]:
+    return {key: value for key, value in {**now, **wanted}.items() if value is not None}
 
 
 def _decoded(text: str) -> bytes:
