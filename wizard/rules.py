@@ -95,6 +95,8 @@ def kubernetes_name(name: str) -> str:
 def setup_name(name: str) -> str:
     if len(name) > 40 or not re.fullmatch(_LABEL, name):
         return "A setup's name has up to 40 lower-case letters, digits and hyphens, no hyphen at either end."
+    if name == "practice":
+        return "The name practice is kept for the practice world's own setups."
     return ""
 
 

@@ -1,0 +1,92 @@
+"""Setups on disk, the lock between two runs, and passwords that stay in memory."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from wizard.answers import Answers
+from wizard.errors import Held, Refused
+from wizard.overview import overview
+from wizard.state import SetupDirectory, find_setup, setups
+from wizard.vault import Vault
+
+
+def test_a_second_run_is_told_who_holds_the_setup(state: Path) -> None:
+    directory = SetupDirectory(state, "team")
+    code = (
+        "import sys; from pathlib import Path; from wizard.state import SetupDirectory\n"
+        "with SetupDirectory(Path(sys.argv[1]), 'team').lock('apply'):\n"
+        "    print('held', flush=True); sys.stdin.readline()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(state)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline().strip() == "held"
+        with pytest.raises(Held) as caught, directory.lock("check"):
+            pass
+        assert str(other.pid) in caught.value.problem.why
+        other.communicate("\n")
+    with directory.lock("check"):
+        pass
+
+
+def test_files_are_private_whatever_the_umask(state: Path) -> None:
+    former = os.umask(0)
+    try:
+        directory = SetupDirectory(state, "team")
+        directory.save_answers(Answers(setup="team"))
+        directory.log({"x": 1})
+    finally:
+        os.umask(former)
+    assert directory.path.stat().st_mode & 0o777 == 0o700
+    for file in directory.path.iterdir():
+        assert file.stat().st_mode & 0o777 == 0o600, file
+
+
+def test_setups_are_found_by_name_or_alone(state: Path) -> None:
+    with pytest.raises(Refused, match="no setup yet"):
+        find_setup(state, None)
+    SetupDirectory(state, "one").save_answers(Answers(setup="one"))
+    assert find_setup(state, None).name == "one"
+    SetupDirectory(state, "two").save_answers(Answers(setup="two"))
+    assert [each.name for each in setups(state)] == ["one", "two"]
+    with pytest.raises(Refused) as caught:
+        find_setup(state, None)
+    assert "one, two" in caught.value.problem.fix
+    with pytest.raises(Refused, match="no setup called three"):
+        find_setup(state, "three")
+    assert [view.setup for view in overview(state)] == ["one", "two"]
+
+
+def test_a_state_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    with pytest.raises(Refused) as caught:
+        SetupDirectory(blocked, "team").make()
+    assert caught.value.problem.code == "state-unwritable"
+
+
+def test_passwords_come_from_the_environment_and_never_show() -> None:
+    vault = Vault()
+    vault.read_environment(["alice", "bob"], {"KUBE_REGISTRY_PASSWORD_ALICE": "hunter2-canary"})
+    password = vault.password("alice")
+    assert password is not None
+    assert password.get_secret_value() == "hunter2-canary"
+    assert vault.password("bob") is None
+    assert "hunter2-canary" not in repr(vault.__dict__) + repr(password) + str(password)
+    assert vault.masked("say hunter2-canary") == "say ********"
+
+
+def test_two_users_that_share_a_variable_are_refused() -> None:
+    with pytest.raises(Refused, match="share the variable"):
+        Vault().read_environment(["a.b", "a-b"], {})
+
+
+@pytest.mark.parametrize("password", ["", "a\nb", "a\0b", "ü" * 37])
+def test_passwords_that_bcrypt_cannot_take_are_refused(password: str) -> None:
+    with pytest.raises(Refused):
+        Vault().set_password("alice", password)
