@@ -89,6 +89,7 @@ class Cluster:
         label_selector: str = "",
         field_selector: str = "",
         namespaced: bool = True,
+        namespace: str | None = None,
         limit: int = 0,
     ) -> Objects:
         """All of them, or the first `limit`; read in pages of 500."""
@@ -100,7 +101,9 @@ class Cluster:
             page = {**query, "limit": str(min(PAGE, limit - len(items)) if limit else PAGE)}
             if going_on:
                 page["continue"] = going_on
-            found = self._object("GET", api_version, kind, "", "list", namespaced=namespaced, query=page)
+            found = self._object(
+                "GET", api_version, kind, "", "list", namespaced=namespaced, namespace=namespace, query=page
+            )
             items += found.get("items") or []
             going_on = str((found.get("metadata") or {}).get("continue") or "")
             if not going_on or (limit and len(items) >= limit):
