@@ -180,7 +180,11 @@ class BalancerFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployFacts(Facts):
-    """Live objects as the API gives them (JSON), None where absent."""
+    """Live objects as the API gives them (JSON, secret values blotted out), None where absent.
+
+    `s3_endpoint` is what the Pods need to reach the bucket, "" on AWS itself; `pod_digests` is the digest
+    of the template that each Pod of the setup was made from, by the Pod's name.
+    """
 
     http_secret: SecretFacts | None = None
     service: Mapping[str, object] | None = None
@@ -189,6 +193,8 @@ class DeployFacts(Facts):
     ready_pods: int = 0
     balancer_hostname: str = ""
     balancer: BalancerFacts | None = None
+    s3_endpoint: str = ""
+    pod_digests: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ ACME_ACCOUNT_KEY, ACME_ACCOUNT_FILE = "account.key", "account.json"
 CHECK_SECRET = "registry-check-credentials"  # noqa: S105 - the name of a Secret, not its contents
 DOCKER_CONFIG_KEY = ".dockerconfigjson"
 S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY = "access-key-id", "secret-access-key"
+FORMER_SECRET = "registry-former-objects"  # noqa: S105 - the name of a Secret, not its contents
 REGISTRY = "kube-registry"
 PROBE_PREFIX = ".kube-registry-probe/"
 PROOF_REPOSITORY = "kube-registry-proof"
