@@ -15,6 +15,7 @@ from wizard.errors import Problem, Refused
 
 LARGEST_FILE_BYTES = 4 * 2**20
 MOST_SHOWN = 10
+DEEPEST_NESTING = 50
 _PATHS = {
     "clusters": ("certificate-authority",),
     "users": ("client-certificate", "client-key", "tokenFile"),
@@ -146,7 +147,7 @@ def _read(path: Path) -> Table | None:
                     "Point KUBECONFIG at the right file.",
                 )
             )
-        document = yaml.load(path.read_bytes(), Loader=_loader())  # noqa: S506 - the C twin of SafeLoader
+        document = _parse(path.read_bytes())
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -168,10 +169,17 @@ def _read(path: Path) -> Table | None:
     return document
 
 
-def _loader() -> Any:
+def _parse(text: bytes) -> Any:
+    """Raises YAMLError, UnicodeError or ValueError; libyaml's loader would crash on deep nesting."""
     import yaml
 
-    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    depth = 0
+    for event in yaml.parse(text, Loader=loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST_NESTING:
+            raise ValueError("nested too deep")
+    return yaml.load(text, Loader=loader)  # noqa: S506 - SafeLoader or its twin in C
 
 
 def _place(error: Exception) -> str:
