@@ -188,9 +188,12 @@ def _target_groups(account: str) -> Tree:
 
 
 def _plain(value: Any) -> Any:
-    """JSON's types, with sorted keys; other objects become their attributes."""
+    """JSON's types, with sorted keys; other objects become their attributes.
+
+    moto keeps a document's XML name space beside its fields, and a default of its own has none.
+    """
     if isinstance(value, Mapping):
-        return {str(key): _plain(value[key]) for key in sorted(value, key=str)}
+        return {str(key): _plain(value[key]) for key in sorted(value, key=str) if key != "@xmlns"}
     if isinstance(value, list | tuple | set):
         return [_plain(item) for item in value]
     if value is None or isinstance(value, str | int | float | bool):
