@@ -1,6 +1,7 @@
 """Who is let in: signatures, clocks, keys of every kind, and how each service refuses."""
 
-import datetime
+import datetime as dt
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -72,9 +73,7 @@ def test_an_anonymous_request_is_refused(aws: AwsServer) -> None:
     "headers",
     [
         {"Authorization": "AWS4-HMAC-SHA256 nonsense"},
-        {
-            "Authorization": "AWS4-HMAC-SHA256 Credential=a/b/c/d/aws4_request, SignedHeaders=host, Signature=0"
-        },
+        {"Authorization": "AWS4-HMAC-SHA256 Credential=a/b/c/d/e, SignedHeaders=host, Signature=0"},
         {"Authorization": "AWS AKIA:signature"},
         {"Authorization": "Bearer token"},
     ],
@@ -84,7 +83,8 @@ def test_garbage_for_a_signature_gets_a_4xx(headers: dict[str, str], aws: AwsSer
 
 
 @pytest.mark.parametrize(
-    "path", ["/%ff%fe", "//", "/a?uploadId", "/a/b?partNumber=x&uploadId=%00", "/2013-04-01/x"]
+    "path",
+    ["/%ff%fe", "//", "/a?uploadId", "/a/b?partNumber=x&uploadId=%00", "/2013-04-01/x"],
 )
 def test_a_strange_url_gets_a_4xx(path: str, aws: AwsServer) -> None:
     assert 400 <= requests.put(f"{aws.url}{path}", data=b"<", timeout=5).status_code < 500
@@ -120,7 +120,7 @@ def test_the_date_header_is_that_of_the_servers_clock(aws: AwsServer) -> None:
 
     aws.settings.clock_offset_s = 3600
     said = parsedate_to_datetime(requests.get(aws.url, timeout=5).headers["Date"])
-    ahead = said - datetime.datetime.now(datetime.UTC)
+    ahead = said - dt.datetime.now(dt.UTC)
     assert 3590 < ahead.total_seconds() < 3610
 
 
@@ -180,8 +180,9 @@ def test_get_session_token_gives_keys_of_the_same_user(
 def test_an_assumed_role_acts_with_the_roles_policies(
     client: Callable[..., Any], refused: Callable[..., Any]
 ) -> None:
-    trust = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}'
-    allow = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:List*","Resource":"*"}]}'
+    anyone = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    listing = {"Effect": "Allow", "Action": "s3:List*", "Resource": "*"}
+    trust, allow = (json.dumps({"Version": "2012-10-17", "Statement": [s]}) for s in (anyone, listing))
     client("iam").create_role(RoleName="reader", AssumeRolePolicyDocument=trust)
     client("iam").put_role_policy(RoleName="reader", PolicyName="list", PolicyDocument=allow)
     role = "arn:aws:iam::123456789012:role/reader"
@@ -216,7 +217,7 @@ def test_presigned_urls_carry_their_own_signature_and_end(
     assert (expired.status_code, "Request has expired" in expired.text) == (403, True)
 
 
-def test_a_cluster_token_is_a_presigned_identity_request(aws: AwsServer, client: Callable[..., Any]) -> None:
+def test_a_cluster_token_is_a_presigned_identity_request(client: Callable[..., Any]) -> None:
     url = client("sts").generate_presigned_url("get_caller_identity", HttpMethod="GET", ExpiresIn=60)
     assert "user/practice-admin" in requests.get(url, timeout=5).text
 

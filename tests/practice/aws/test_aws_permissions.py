@@ -1,7 +1,7 @@
 """What users may do, over the real protocols: the guide's policy, boundaries, denials, and simulation."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -63,8 +63,9 @@ def test_the_guides_policy_allows_nothing_more(registry: Any, refused: Callable[
     message, status = refused("AccessDenied", registry.put_object, Bucket="other-bucket", Key="k", Body=b"")
     assert status == 403
     assert message == (
-        "User: arn:aws:iam::123456789012:user/registry is not authorized to perform: s3:PutObject on resource: "
-        '"arn:aws:s3:::other-bucket/k" because no identity-based policy allows the s3:PutObject action'
+        "User: arn:aws:iam::123456789012:user/registry is not authorized to perform: s3:PutObject "
+        'on resource: "arn:aws:s3:::other-bucket/k" because no identity-based policy allows the '
+        "s3:PutObject action"
     )
     refused("403", registry.head_bucket, Bucket="other-bucket")
     refused("AccessDenied", registry.list_buckets)
@@ -123,8 +124,8 @@ def test_an_explicit_denial_wins_and_is_named(
     )
     message, _ = refused("AccessDenied", client("iam", keys).create_user, UserName="x")
     assert message == (
-        "User: arn:aws:iam::123456789012:user/denied is not authorized to perform: iam:CreateUser on resource: "
-        "arn:aws:iam::123456789012:user/x with an explicit deny in an identity-based policy"
+        "User: arn:aws:iam::123456789012:user/denied is not authorized to perform: iam:CreateUser on "
+        "resource: arn:aws:iam::123456789012:user/x with an explicit deny in an identity-based policy"
     )
     assert client("iam", keys).list_users()["Users"]
 

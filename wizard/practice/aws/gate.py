@@ -80,7 +80,7 @@ class Gate:
         service = "s3"
         try:
             call = read_call(environ)
-        except ValueError:
+        except (OSError, ValueError):
             reply = self._refusal("s3", AwsError("InvalidRequest", "The request cannot be read."), request_id)
         else:
             reply = self._guarded(call, request_id)
@@ -128,8 +128,10 @@ class Gate:
         if call.service not in moto_parts.GLOBAL_SERVICES:
             self._account.prepare_ec2()
         key = (call.service, call.operation)
-        if (mend := self._before.get(key)) is not None and (result := mend(self._account, call)) is not None:
-            return serialized(call, result)
+        if (mend := self._before.get(key)) is not None:
+            result = _mended(mend, self._account, call)
+            if result is not None:
+                return serialized(call, result)
         reply = self._ask_moto(call)
         if reply[0] == 404 and call.operation in {"GetObject", "HeadObject"}:
             need = ("s3:ListBucket", f"arn:aws:s3:::{call.bucket}")
@@ -213,6 +215,21 @@ class Gate:
             if hasattr(chunks, "close"):
                 chunks.close()
         return (*started[-1], body)
+
+
+def _mended(mend: Mend, account: Account, call: Call) -> object | None:
+    """A mend's answer, which may be an error of moto's that its serializer knows how to word."""
+    from werkzeug.exceptions import HTTPException
+
+    moto_error = moto_parts.part("core.exceptions", "ServiceException")
+    try:
+        return mend(account, call)
+    except moto_error as error:
+        worded: object = error
+        return worded
+    except HTTPException as error:
+        code = str(getattr(error, "error_type", "ValidationError"))
+        raise AwsError(code, str(getattr(error, "message", error)), error.code or 400) from error
 
 
 def serialized(call: Call, result: object) -> Reply:

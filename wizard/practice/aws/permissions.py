@@ -148,7 +148,7 @@ def _iam_resource(call: Call, account: str) -> str:
 
 def _route53_resource(call: Call) -> str:
     kind = "hostedzone"
-    found = call.path.get("HostedZoneId") or call.path.get("Id") or call.path.get("ResourceId")
+    found = call.path.get("Id") or call.path.get("ResourceId")
     if call.operation == "GetChange":
         kind = "change"
     elif call.operation in {"ChangeTagsForResource", "ListTagsForResource"}:

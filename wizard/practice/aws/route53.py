@@ -154,7 +154,7 @@ def store(zone: Any, records: Iterable[RecordSet]) -> None:
 def change_records(account: Account, call: Call) -> dict[str, Any]:
     """A batch is applied as a whole or not at all."""
     batch = call.params.get("ChangeBatch") or {}
-    zone = find_zone(account, call.path["HostedZoneId"])
+    zone = find_zone(account, call.path["Id"])
     changes = [read_change(change) for change in batch.get("Changes") or []]
     if not changes:
         raise AwsError("InvalidInput", "Invalid request: Expected at least one Change.")
