@@ -114,19 +114,18 @@ class DnsServer:
             response = dns.message.make_response(query, recursion_available=True, our_payload=UDP_SIZE)
         except (dns.exception.DNSException, ValueError, NotImplementedError):
             return struct.pack("!2sHHHHH", wire[:2], 0x8000 | dns.rcode.FORMERR, 0, 0, 0, 0)
-        try:
-            self._fill(query, response)
-        except Exception:
-            logger.exception("DNS practice server could not answer")
-            response.set_rcode(dns.rcode.SERVFAIL)
         if longest == PLAIN_UDP_SIZE and query.edns >= 0:
             longest = max(PLAIN_UDP_SIZE, min(query.payload, UDP_SIZE))
+        bare = dns.message.make_response(query, recursion_available=True, our_payload=UDP_SIZE)
         try:
+            self._fill(query, response)
             return response.to_wire(max_size=longest)
         except dns.exception.TooBig:
-            cut = dns.message.make_response(query, recursion_available=True, our_payload=UDP_SIZE)
-            cut.flags |= dns.flags.TC
-            return cut.to_wire()
+            bare.flags |= dns.flags.TC
+        except Exception:
+            logger.exception("The DNS practice server could not answer")
+            bare.set_rcode(dns.rcode.SERVFAIL)
+        return bare.to_wire()
 
     def _fill(self, query: dns.message.Message, response: dns.message.Message) -> None:
         if query.opcode() != dns.opcode.QUERY:

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 import dns.exception
+import dns.name
 import dns.rdatatype
 import dns.rrset
 
@@ -71,28 +72,28 @@ class Lookup:
         encloser = next((parent for parent in _ancestors(name) if parent in known), zone.name)
         return by_name.get(f"*.{encloser}")
 
-    def answer(self, name: str, kind: str) -> tuple[list[dns.rrset.RRset], bool]:
-        """The answer section, and whether the name (the last of a chain) exists."""
+    def answer(self, name: str, kind: str, depth: int = 0) -> tuple[list[dns.rrset.RRset], bool]:
+        """The answer section, and whether the name (the last of a chain) exists; `depth` counts aliases."""
         found: list[dns.rrset.RRset] = []
-        for _ in range(LONGEST_CHAIN):
+        for _ in range(LONGEST_CHAIN - depth):
             zone = self.zone_of(name)
             if zone is None:
                 addresses = self.outside(name)
                 if addresses and kind in {"A", "ANY"}:
-                    found.append(dns.rrset.from_text(name, NETWORK_TTL_S, "IN", "A", *addresses))
+                    found.append(_rrset(name, NETWORK_TTL_S, "A", addresses))
                 return found, bool(addresses)
             records = self.sets(zone, name)
             if records is None:
                 return found, False
             alias = next((r for r in records if r.type == "CNAME"), None)
             if alias is None or kind in {"CNAME", "ANY"}:
-                found += self._matching(name, kind, records)
+                found += self._matching(name, kind, records, depth)
                 return found, True
-            found += self._matching(name, "CNAME", [alias])
+            found += self._matching(name, "CNAME", [alias], depth)
             name = alias.values[0].lower().rstrip(".") + "." if alias.values else ""
         return found, True
 
-    def _matching(self, name: str, kind: str, records: list[RecordSet]) -> list[dns.rrset.RRset]:
+    def _matching(self, name: str, kind: str, records: list[RecordSet], depth: int) -> list[dns.rrset.RRset]:
         found, seen = [], set()
         for record in records:
             if record.type in seen or kind not in {record.type, "ANY"}:
@@ -100,14 +101,19 @@ class Lookup:
             seen.add(record.type)
             values = list(record.values)
             if record.alias_name is not None:
-                target, _ = self.answer(record.alias_name, record.type)
+                target, _ = self.answer(record.alias_name, record.type, depth + 1)
                 wanted = dns.rdatatype.from_text(record.type)
                 values = [rdata.to_text() for rrset in target if rrset.rdtype == wanted for rdata in rrset]
             with contextlib.suppress(dns.exception.DNSException):
                 if values:
                     ttl = ALIAS_TTL_S if record.ttl is None else record.ttl
-                    found.append(dns.rrset.from_text(name, ttl, "IN", record.type, *values))
+                    found.append(_rrset(name, ttl, record.type, values))
         return found
+
+
+def _rrset(name: str, ttl: int, kind: str, values: list[str]) -> dns.rrset.RRset:
+    """Route53 takes names in values as absolute, with a final dot or without."""
+    return dns.rrset.from_text_list(name, ttl, "IN", kind, values, origin=dns.name.root, relativize=False)
 
 
 def within(name: str, parent: str) -> bool:
