@@ -96,7 +96,10 @@ class PolicyVersionFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserFacts(Facts):
-    """`secret_access_key_id` is the key ID that the cluster's Secret holds, "" if it holds none."""
+    """`secret_access_key_id` is the key ID that the cluster's Secret holds, "" if it holds none.
+
+    `lost_access_key_ids`: made by a run that ended before the Secret was written; nobody has their secrets.
+    """
 
     user_exists: bool = False
     user_arn: str = ""
@@ -111,6 +114,7 @@ class UserFacts(Facts):
     policy_is_attached: bool = False
     access_keys: tuple[AccessKeyFacts, ...] = ()
     access_keys_quota: int = 2
+    lost_access_key_ids: tuple[str, ...] = ()
     secret: SecretFacts | None = None
     secret_access_key_id: str = ""
     secret_is_complete: bool = False

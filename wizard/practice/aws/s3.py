@@ -60,7 +60,7 @@ def restore_encryption(account: Account, call: Call) -> None:
     """A bucket cannot be without encryption: deleting the setting brings SSE-S3 back."""
     bucket = moto_parts.backend("s3", account.number, "").buckets[call.path["Bucket"]]
     default = {"SSEAlgorithm": "AES256"}
-    bucket.encryption = {"Rule": {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": False}}
+    bucket.encryption = {"Rule": {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": "false"}}
 
 
 def check_acl(account: Account, call: Call) -> None:
