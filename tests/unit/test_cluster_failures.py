@@ -1,6 +1,7 @@
 """Errors of the API server and of the way to it, as sentences with one thing to do."""
 
 import json
+import socket
 
 import pytest
 import urllib3
@@ -10,6 +11,7 @@ from wizard.services.cluster.failures import Call, FieldConflict, Status, Target
 from wizard.services.cluster.transport import path_of, plural
 
 TARGET = Target("blue", "https://blue.test")
+POOL = urllib3.connection.HTTPConnection("blue.test")
 CREATE = Call("create", "secrets", "s", "registry")
 
 
@@ -121,6 +123,9 @@ def test_a_busy_server_may_be_asked_again() -> None:
     [
         (urllib3.exceptions.ConnectTimeoutError("timed out"), "api-server-timeout"),
         (TimeoutError("timed out"), "api-server-timeout"),
+        (urllib3.exceptions.NewConnectionError(POOL, "Connection refused"), "api-server-refused-connection"),
+        (urllib3.exceptions.NewConnectionError(POOL, "No route to host"), "api-server-unreachable"),
+        (urllib3.exceptions.NameResolutionError("a", POOL, socket.gaierror()), "api-server-name"),
         (ConnectionRefusedError("[Errno 111] Connection refused"), "api-server-refused-connection"),
         (OSError("Tunnel connection failed: 407 Proxy Authentication Required"), "api-server-proxy"),
         (

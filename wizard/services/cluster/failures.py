@@ -199,7 +199,7 @@ _TRANSPORT = (
         "Correct the server address in the kubeconfig: its port is another service's.",
     ),
     (
-        lambda e, _: _is(e, "TimeoutError"),
+        lambda e, _: _is(e, "TimeoutError") and not _is(e, "NewConnectionError"),
         "api-server-timeout",
         "It does not answer in time.",
         _NETWORK_FIX,

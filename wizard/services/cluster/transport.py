@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 15.0
+FIRST_TIMEOUTS_S = (4.0, 4.0)
 FIRST_ANSWER_S = 9.0
 APPLY_PATCH = "application/apply-patch+yaml"
 _WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
@@ -117,7 +118,9 @@ class Transport:
 
         def ask() -> None:
             try:
-                found = self._send(client, "GET", "/version", Call("get", "/version"), timeouts_s=(4.0, 4.0))
+                found = self._send(
+                    client, "GET", "/version", Call("get", "/version"), timeouts_s=FIRST_TIMEOUTS_S
+                )
                 outcome.append(parsed(found, self.target))
             except WizardError as error:
                 outcome.append(error)
