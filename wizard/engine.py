@@ -70,17 +70,30 @@ class Engine:
     # Looking
 
     def inspect(self, wanted: Iterable[StepId] = STEPS) -> FactBook:
-        """Reads the world for each step, side by side; the earliest step's error is raised."""
+        """Reads the world for each step, side by side; the earliest step's error is raised.
+
+        What connect found stands in the way goes first: it says more than what then fails because of it.
+        """
         steps = [all_steps()[step] for step in wanted]
+        seen: set[StepId] = set()
 
         def look(step: Step) -> Callable[[], None]:
             def work() -> None:
                 self.facts.put(step.id, self._guarded(lambda: step.inspect(self._context(step.id))))
                 self._changed_since_read.discard(step.id)
+                seen.add(step.id)
 
             return work
 
-        side_by_side([look(step) for step in steps])
+        try:
+            side_by_side([look(step) for step in steps])
+        except Cancelled:
+            raise
+        except WizardError as error:
+            if StepId.CONNECT in seen and self.facts.connect:
+                for problem in self.facts.connect.problems:
+                    raise self._stopped(problem) from error
+            raise
         return self.facts
 
     def plan(self, step: StepId) -> Plan:
