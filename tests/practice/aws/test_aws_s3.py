@@ -1,9 +1,11 @@
 """S3 as strict as Amazon's: names, owners, regions, defaults, settings read back."""
 
+import gc
 import hashlib
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import pytest
 import requests
 from botocore.auth import S3SigV4Auth
@@ -148,6 +150,18 @@ def test_large_bodies_and_ranges_come_back_whole(s3: Any) -> None:
     assert hashlib.sha256(whole).digest() == hashlib.sha256(body).digest()
     assert s3.get_object(**which, Range="bytes=5-9")["Body"].read() == body[5:10]
     s3.delete_object(**which)
+
+
+def test_objects_that_are_gone_hold_no_file(s3: Any) -> None:
+    """A deleted or replaced object's file must close, or a long session runs out of files and disk."""
+    process = psutil.Process()
+    s3.create_bucket(Bucket="files", **PLACE)
+    before = process.num_fds()
+    for _ in range(10):
+        s3.put_object(Bucket="files", Key="same", Body=bytes(6_000_000))
+    s3.delete_object(Bucket="files", Key="same")
+    gc.collect()
+    assert process.num_fds() <= before + 3
 
 
 def test_a_full_bucket_is_not_deleted(s3: Any, refused: Callable[..., Any]) -> None:
