@@ -105,6 +105,8 @@ def _start(directory: Path) -> WorldInfo:
     code = Path(__file__).resolve().parents[2]
     environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     environment |= {"PYTHONPATH": str(code), "HOME": str(directory), "PYTHONUNBUFFERED": "1"}
+    # glibc keeps freed image layers otherwise: 125 instead of 245 MiB for AWS after a push of 30 MiB.
+    environment["MALLOC_MMAP_THRESHOLD_"] = "131072"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "wizard.practice", str(directory)],
