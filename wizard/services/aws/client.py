@@ -155,12 +155,16 @@ class Aws:
 
     def denied_actions(self, actions: Sequence[tuple[str, str]]) -> tuple[str, ...] | None:
         """Which of (action, resource ARN) the caller may not do; None where AWS will not say."""
-        identity = self.identity()
+        who = self.identity()
+        return permissions.denied_actions(self.iam_once(), who.arn, who.partition, who.role, actions)
+
+    def iam_once(self) -> "IAMClient":
+        """IAM without retries: a repeated CreateAccessKey would make a second key."""
         with self._lock:
             if "iam-once" not in self._clients:
                 self._clients["iam-once"] = self._make("iam", self.region, attempts=1)
-            client = self._clients["iam-once"]
-        return permissions.denied_actions(client, identity.arn, identity.partition, identity.role, actions)
+            client: IAMClient = self._clients["iam-once"]
+            return client
 
     def describe_balancer(self, dns_name: str) -> BalancerFacts | None:
         """The classic or v2 balancer of that DNS name, None where this account has none in the region."""
