@@ -204,6 +204,7 @@ class CloudController:
         """Keeps the address, and the balancers whose ports stay, and so their connections."""
         present = before.balancers if before else {}
         address = before.address if before else self._new_address(wish)
+        self._network.withdraw(address)
         balancers: dict[int, Balancer] = {}
         for port in wish.ports:
             balancer = balancers[port.number] = present.get(port.number) or Balancer()
@@ -218,7 +219,7 @@ class CloudController:
 
     def _new_address(self, wish: Wish) -> str:
         address = self._network.new_address()
-        # An internal balancer's name resolves everywhere, to an address of a private network: so it is on AWS.
+        # An internal balancer's name resolves everywhere, to a private network's address: as on AWS.
         return address if wish.scheme == "internet-facing" else "10." + address.partition(".")[2]
 
     def _withdraw(self, ensured: Ensured) -> None:
