@@ -27,6 +27,7 @@ CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 15.0
 FIRST_TIMEOUTS_S = (4.0, 4.0)
 FIRST_ANSWER_S = 9.0
+CLOSE_S = 1.0
 APPLY_PATCH = "application/apply-patch+yaml"
 _WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
 
@@ -79,12 +80,17 @@ class Transport:
             return self._send(client, method, path, call, query, body, content_type)
 
     def close(self) -> None:
-        with self._lock:
+        """Waits a second for a connection in the making, no longer: its thread ends by itself."""
+        is_ours = self._lock.acquire(timeout=CLOSE_S)
+        try:
             if self._client is not None:
                 self._client.client.close()
                 self._client = None
             if self._eks is not None:
                 self._eks.close()
+        finally:
+            if is_ours:
+                self._lock.release()
 
     def _login(self, aws: Callable[[], "Aws"]) -> Renewable | None:
         plugin = self._chosen.user.get("exec")
