@@ -31,6 +31,8 @@ class Answering(Protocol):
 class ApiHandler(HttpHandler):
     """Turns http.server's view of a request into ours and back."""
 
+    default_request_version = "HTTP/1.1"  # or a broken request line is answered without a status line
+
     def __init__(self, connection: socket.socket, registry: Answering) -> None:
         self._registry = registry
         self._peer = connection.getpeername()[0]

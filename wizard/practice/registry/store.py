@@ -135,6 +135,8 @@ def _client(storage: Storage) -> "S3Client":
         connect_timeout=5,
         read_timeout=30,
         max_pool_connections=32,
+        # Presigned URLs are of version 2 by default, which new regions refuse.
+        signature_version="s3v4",
         retries={"mode": "standard", "total_max_attempts": 2},
         s3={"addressing_style": "path" if storage.is_path_style else "auto"},
         request_checksum_calculation="when_required",
