@@ -121,12 +121,12 @@ def _is_equal(wanted: object, live: object, path: Path) -> bool:
     if wanted == live:
         return True
     if len(path) >= 2 and path[-2] in QUANTITIES:
-        quantity = _quantity(wanted)
-        return quantity is not None and quantity == _quantity(live)
+        amount = quantity(wanted)
+        return amount is not None and amount == quantity(live)
     return False
 
 
-def _quantity(value: object) -> Decimal | None:
+def quantity(value: object) -> Decimal | None:
     """A number of cores or bytes (kubernetes.io, "Quantity")."""
     text = str(value)
     number = text.rstrip("numkMGTKi")

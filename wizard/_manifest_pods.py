@@ -1,5 +1,6 @@
 """The registry's Pod, as the guide has it, with what the guide leaves out. Pure."""
 
+import copy
 import json
 import re
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ Manifest = dict[str, Any]
 PORT = 5000
 DEBUG_ADDRESS = "127.0.0.1:5001"
 CERTIFICATES, PASSWORDS = "/certs", "/auth"
+RESOURCES = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
 # The "nonroot" user of many images; the registry's image runs as root unless it is told otherwise.
 USER = 65532
 REALM = "kube-registry"
@@ -115,7 +117,7 @@ def _container(answers: Answers, *, aws_region: str, s3_endpoint: str) -> Manife
             {"name": "certificate", "mountPath": CERTIFICATES, "readOnly": True},
             {"name": "htpasswd", "mountPath": PASSWORDS, "readOnly": True},
         ],
-        "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
+        "resources": copy.deepcopy(RESOURCES),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

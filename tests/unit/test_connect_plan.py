@@ -11,7 +11,7 @@ from wizard.errors import Problem
 from wizard.events import CheckStatus
 from wizard.facts import BucketFacts, ConnectFacts, FactBook, UserFacts
 from wizard.step import CheckResult, Plan
-from wizard.steps.connect import ConnectStep, cloud, namespace, nodes
+from wizard.steps.connect import ConnectStep, cloud, limits, namespace, nodes
 from wizard.steps.connect.checklist import checklist
 from wizard.steps.connect.findings import Findings
 from wizard.steps.connect.nodes import Nodes
@@ -199,13 +199,15 @@ def quota(hard: dict[str, str], used: dict[str, str]) -> dict[str, Any]:
         ({"secrets": "10"}, {"secrets": "5"}, True),
         ({"pods": "1"}, {"pods": "0"}, False),
         ({"count/deployments.apps": "1"}, {"count/deployments.apps": "1"}, True),
-        ({"requests.memory": "1Gi"}, {"requests.memory": "1Gi"}, False),
+        ({"requests.memory": "1Gi"}, {"requests.memory": "1000Mi"}, True),
+        ({"requests.memory": "1Gi", "limits.memory": "2Gi", "cpu": "1"}, {"cpu": "500m"}, False),
+        ({"limits.cpu": "64"}, {}, True),
         ({"pods": "rubbish"}, {}, False),
     ],
 )
 def test_a_quota_without_room_blocks(hard: dict[str, str], used: dict[str, str], is_blocked: bool) -> None:
     findings = Findings()
-    namespace.judge_quotas([quota(hard, used), {}], answers(), findings)
+    limits.judge_quotas([quota(hard, used), {}], [], answers(), findings)
     assert codes(findings.problems) == ["quota-exceeded"] * is_blocked
 
 
@@ -220,15 +222,32 @@ def test_a_quota_without_room_blocks(hard: dict[str, str], used: dict[str, str],
 )
 def test_a_default_deny_policy_is_a_warning(spec: dict[str, Any], is_closed: bool) -> None:
     findings = Findings()
-    namespace.judge_policies([{"metadata": {"name": "deny"}, "spec": spec}], findings)
+    limits.judge_policies([{"metadata": {"name": "deny"}, "spec": spec}], findings)
     assert codes(findings.warnings) == ["default-deny"] * is_closed
 
 
-def test_a_limit_range_is_told() -> None:
+def test_a_default_cpu_limit_satisfies_a_quota_that_counts_it() -> None:
     findings = Findings()
-    limits = [{"type": "Container", "max": {"memory": "16Mi"}}, {"type": "PersistentVolumeClaim"}]
-    namespace.judge_limit_ranges([{"metadata": {"name": "l"}, "spec": {"limits": limits}}, {}], findings)
-    assert codes(findings.warnings) == ["limit-range"]
+    ranges = [{"spec": {"limits": [{"type": "Container", "default": {"cpu": "1"}}]}}]
+    limits.judge_quotas([quota({"limits.cpu": "64"}, {})], ranges, answers(), findings)
+    assert findings == Findings()
+
+
+@pytest.mark.parametrize(
+    ("limit", "is_blocked"),
+    [
+        ({"type": "Container", "max": {"memory": "256Mi"}}, True),
+        ({"type": "Pod", "max": {"memory": "1Gi", "cpu": "10m"}}, True),
+        ({"type": "Container", "max": {"memory": "1Gi", "cpu": "1"}, "min": {"cpu": "10m"}}, False),
+        ({"type": "Container", "min": {"memory": "1Gi"}}, True),
+        ({"type": "Container", "max": {"memory": "rubbish"}}, False),
+        ({"type": "PersistentVolumeClaim", "max": {"storage": "1Mi"}}, False),
+    ],
+)
+def test_a_limit_range_that_refuses_our_pods_blocks(limit: dict[str, Any], is_blocked: bool) -> None:
+    findings = Findings()
+    limits.judge_limit_ranges([{"metadata": {"name": "l"}, "spec": {"limits": [limit]}}, {}], findings)
+    assert codes(findings.problems) == ["limit-range"] * is_blocked
 
 
 def labelled(setup: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from wizard.answers import Answers
 from wizard.errors import AccessDenied, NotFound, Problem
 from wizard.parallel import side_by_side
 from wizard.services.cluster import Cluster
+from wizard.steps.connect import limits
 from wizard.steps.connect import namespace as namespaces
 from wizard.steps.connect.findings import Findings, if_allowed
 from wizard.steps.connect.nodes import Nodes
@@ -79,9 +80,9 @@ def _namespace(cluster: Cluster, answers: Answers, findings: Findings) -> _Seen:
     *marked, quotas, ranges, policies = side_by_side(lists)
     owners = namespaces.owners([found, *(each for part in marked for each in part)])
     if not any(marked):
-        namespaces.judge_quotas(quotas, answers, findings)
-        namespaces.judge_limit_ranges(ranges, findings)
-    namespaces.judge_policies(policies, findings)
+        limits.judge_quotas(quotas, ranges, answers, findings)
+        limits.judge_limit_ranges(ranges, findings)
+    limits.judge_policies(policies, findings)
     labels = found["metadata"].get("labels") or {}
     return _Seen(
         exists=True,

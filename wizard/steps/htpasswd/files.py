@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from wizard.facts import SecretFacts
 from wizard.services.cluster import Cluster, SecretContents
 
-USERS = "kube-registry-wizard/htpasswd-users"
-WRITTEN = "kube-registry-wizard/written"
+USERS = "kube-registry/htpasswd-users"
+WRITTEN = "kube-registry/written"
 
 
 @dataclass(frozen=True, slots=True)
