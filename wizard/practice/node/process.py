@@ -23,7 +23,7 @@ while read -r sign pid; do
     -) kept=''; for group in $groups; do [ "$group" = "$pid" ] || kept="$kept $group"; done; groups=$kept ;;
   esac
 done
-for group in $groups; do kill -9 -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 rm -rf -- "$1"
 """
 
