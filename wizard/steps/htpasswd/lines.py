@@ -5,6 +5,7 @@ The last line of a user wins, only bcrypt counts, and one line without a colon m
 line numbers, so only its hashes are used.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from threading import Thread
@@ -15,6 +16,7 @@ from wizard.facts import BadLineFacts
 COST = 10
 HIGHEST_COST = 14
 HASHERS = 4
+_BCRYPT = re.compile(r"\$2[aby]\$(?P<cost>0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
 _OTHER_HASHES = (
     (("$apr1$",), "an Apache MD5 hash ($apr1$)"),
     (("{SHA}",), "a SHA-1 hash ({SHA})"),
@@ -27,7 +29,10 @@ class HtpasswdLines:
     """The lines of a file in their order; never shown by repr, for a hash is a secret."""
 
     def __init__(self, contents: bytes = b"") -> None:
-        self._lines = contents.decode("utf-8", "surrogateescape").splitlines()
+        # Not splitlines: the registry knows one line break only, and a user's name may hold others.
+        self._lines = contents.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n")
+        if self._lines == [""]:
+            self._lines = []
 
     def contents(self) -> bytes:
         return "".join(f"{line}\n" for line in self._lines).encode("utf-8", "surrogateescape")
@@ -89,15 +94,12 @@ def fault(hashed: str) -> str:
     for prefixes, what in _OTHER_HASHES:
         if hashed.startswith(prefixes):
             return f"it holds {what}, the registry takes bcrypt only"
-    hasher = _bcrypt()
-    if not hasher.identify(hashed):
-        return "it holds no bcrypt hash, and the registry takes no other"
-    try:
-        rounds: int = hasher.from_string(hashed).rounds
-    except ValueError:
-        return "its bcrypt hash is damaged"
-    if rounds > HIGHEST_COST:
-        return f"its bcrypt cost {rounds} would keep the registry busy for seconds at each request"
+    found = _BCRYPT.fullmatch(hashed)
+    if not found:
+        is_near = hashed.startswith("$2")
+        return "its bcrypt hash is damaged" if is_near else "it holds no bcrypt hash, and no other is taken"
+    if int(found["cost"]) > HIGHEST_COST:
+        return f"its bcrypt cost {found['cost']} would keep the registry busy for seconds at each request"
     return ""
 
 
