@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import requests
-from botocore.auth import SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
@@ -232,3 +232,12 @@ def test_a_body_that_was_changed_on_the_way_is_refused(aws: AwsServer) -> None:
         aws.url, data=b"Action=ListRoles&Version=2010-05-08", headers=dict(request.headers), timeout=5
     )
     assert (good.status_code, bad.status_code) == (200, 403)
+
+
+def test_a_declared_hash_must_be_that_of_the_body(aws: AwsServer) -> None:
+    """The signature covers the declared hash only, so the body is checked against it."""
+    keys = Credentials(aws.admin.access_key_id, aws.admin.secret_access_key)
+    request = AWSRequest("PUT", f"{aws.url}/hashed", data=b"")
+    S3SigV4Auth(keys, "s3", "eu-west-1").add_auth(request)
+    reply = requests.put(f"{aws.url}/hashed", data=b"other", headers=dict(request.headers), timeout=5)
+    assert (reply.status_code, "XAmzContentSHA256Mismatch" in reply.text) == (400, True)
