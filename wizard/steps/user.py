@@ -42,6 +42,8 @@ class UserStep:
             "the policy is attached and says what the guide says",
             partial(_check_policy, ctx, facts),
         )
+        # A check that was skipped counts as passed for those after it, so each names all that it needs.
+        needed = ("policy", "key") if is_ours else ("key",)
         key = Check("key", "the Secret holds an access key that is active", partial(_check_key, ctx, facts))
         return (
             *((policy,) if is_ours else ()),
@@ -51,21 +53,21 @@ class UserStep:
                 "the key can do all that the registry does",
                 partial(_prove, "prove_rights", ctx, facts),
                 writes=True,
-                after=("policy", "key") if is_ours else ("key",),
+                after=needed,
             ),
             Check(
                 "no-other-bucket",
                 "the key cannot read another bucket",
                 partial(_prove, "prove_no_other_bucket", ctx, facts),
                 writes=True,
-                after=("rights",),
+                after=(*needed, "rights"),
             ),
             Check(
                 "no-iam",
                 "the key cannot call IAM",
                 partial(_prove, "prove_no_iam", ctx, facts),
                 writes=True,
-                after=("rights",),
+                after=(*needed, "rights"),
             ),
         )
 

@@ -1,5 +1,6 @@
 """An AWS practice server for each module, and a rig that carries steps out as the engine does."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,9 +15,11 @@ from wizard.endpoints import Endpoints
 from wizard.events import CheckStatus, Event, StepId
 from wizard.facts import FactBook
 from wizard.journal import Journal
-from wizard.practice.aws import AwsKeys, AwsServer
+from wizard.practice.aws import AwsServer
 from wizard.practice.ledger import Ledger
+from wizard.practice.pki import Authority
 from wizard.services import Services
+from wizard.services.aws import Aws
 from wizard.step import CheckResult, Context, Plan, Step
 from wizard.vault import Vault
 
@@ -35,21 +38,61 @@ def aws_server(ledger: Ledger) -> Iterator[AwsServer]:
 
 
 @pytest.fixture(autouse=True)
-def aws_environment(aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Nothing of the machine's own AWS configuration is seen; profiles live in a file of the test."""
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE", "HTTPS_PROXY", "HTTP_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+def aws_environment(
+    _own_surroundings: None, aws_server: AwsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The administrator's keys, and a region in a configuration file."""
     config = tmp_path / "aws-config"
     config.write_text("[default]\nregion = eu-west-1\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws_server.url)
-    monkeypatch.delenv("AWS_REGION", raising=False)
-    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", aws_server.admin.access_key_id)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", aws_server.admin.secret_access_key)
-    return config
+
+
+@pytest.fixture(scope="module")
+def administrator() -> Iterator[Callable[[str], Aws]]:
+    """The administrator's clients for a region, shared: making them takes longer than most tests."""
+    made: dict[str, Aws] = {}
+
+    def clients(region: str) -> Aws:
+        if region not in made:
+            made[region] = Aws("", region, Endpoints())
+        return made[region]
+
+    yield clients
+    for aws in made.values():
+        aws.close()
+
+
+@pytest.fixture
+def kube_server(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """An empty cluster, and a kubeconfig that leads to it."""
+    from wizard.practice.kubernetes import KubernetesServer
+
+    authority, token = Authority(), "token-of-the-test"
+    server = KubernetesServer(
+        ledger, ssl_context=authority.server_context(["127.0.0.1"]), tokens={token: "tester"}
+    )
+    server.start()
+    root = tmp_path / "root.pem"
+    root.write_bytes(authority.root_pem)
+    write_kubeconfig(tmp_path / "kubeconfig", server.url, str(root), token)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    yield
+    server.stop()
+
+
+def write_kubeconfig(path: Path, url: str, root: str, token: str) -> None:
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "test", "cluster": {"server": url, "certificate-authority": root}}],
+        "users": [{"name": "test", "user": {"token": token}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        "current-context": "test",
+    }
+    path.write_text(json.dumps(config))
 
 
 @dataclass
@@ -118,38 +161,27 @@ MakeRig = Callable[..., Rig]
 
 
 @pytest.fixture
-def make_rig(tmp_path: Path) -> Iterator[MakeRig]:
+def make_rig(tmp_path: Path, administrator: Callable[[str], Aws]) -> Iterator[MakeRig]:
     """`make_rig({"bucket": {...}})` is a setup with these answers; same `journal`, same setup's memory."""
     made: list[Services] = []
 
     def make(answers: dict[str, Any], *, journal: str = "journal.jsonl") -> Rig:
         parsed = from_mapping(answers)
         services = Services(parsed, Endpoints())
+        services._aws = administrator(parsed.connect.aws_region)
         made.append(services)
         return Rig(parsed, services, Journal(tmp_path / journal))
 
     yield make
     for services in made:
+        services._aws = None
         services.close()
 
 
 @pytest.fixture
-def act_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[AwsKeys], None]:
-    """Clients made from now on sign with these keys."""
-
-    def act(keys: AwsKeys) -> None:
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", keys.access_key_id)
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", keys.secret_access_key)
-        if keys.session_token:
-            monkeypatch.setenv("AWS_SESSION_TOKEN", keys.session_token)
-
-    return act
-
-
-@pytest.fixture
-def operator(make_rig: MakeRig) -> Services:
+def operator(administrator: Callable[[str], Aws]) -> Aws:
     """The administrator's own clients, to arrange things and to look at what came of them."""
-    return make_rig({}, journal="unused.jsonl").services
+    return administrator("")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from wizard.errors import WizardError
 from wizard.events import CheckStatus, Verb
 from wizard.ownership import TAG
 from wizard.practice.aws import AwsServer
-from wizard.services import Services
+from wizard.services.aws import Aws
 from wizard.steps._bucket_plan import ABORT_RULE_ID
 from wizard.steps.bucket import BucketStep
 
@@ -26,18 +26,18 @@ def adopting(name: str, **bucket: Any) -> dict[str, Any]:
     return {**wishes(name, **bucket), "consent": {"adopt": ["bucket"]}}
 
 
-def keys_in(operator: Services, name: str) -> list[str]:
-    page = operator.aws.client("s3").list_objects_v2(Bucket=name)
+def keys_in(operator: Aws, name: str) -> list[str]:
+    page = operator.client("s3").list_objects_v2(Bucket=name)
     return [found["Key"] for found in page.get("Contents", [])]
 
 
-def uploads_in(operator: Services, name: str) -> list[Any]:
-    return list(operator.aws.client("s3").list_multipart_uploads(Bucket=name).get("Uploads", []))
+def uploads_in(operator: Aws, name: str) -> list[Any]:
+    return list(operator.client("s3").list_multipart_uploads(Bucket=name).get("Uploads", []))
 
 
-def foreign_bucket(operator: Services, name: str) -> Any:
+def foreign_bucket(operator: Aws, name: str) -> Any:
     """A bucket that somebody made by hand, with settings of their own."""
-    s3 = operator.aws.client("s3")
+    s3 = operator.client("s3")
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{"Key": "team", "Value": "web"}]})
     s3.delete_public_access_block(Bucket=name)
@@ -52,7 +52,7 @@ def foreign_bucket(operator: Services, name: str) -> Any:
 
 
 class TestCreate:
-    def test_a_new_bucket_is_made_set_and_proven(self, make_rig: MakeRig, operator: Services) -> None:
+    def test_a_new_bucket_is_made_set_and_proven(self, make_rig: MakeRig, operator: Aws) -> None:
         rig = make_rig(wishes("fresh-bucket"))
         plan = rig.plan(STEP)
         assert [change.action for change in plan.changes] == [
@@ -90,11 +90,11 @@ class TestCreate:
         assert rig.facts.bucket.encryption == "aws:kms"
         assert rig.facts.bucket.abort_incomplete_days is None
 
-    def test_a_run_that_ended_after_create_goes_on(self, make_rig: MakeRig, operator: Services) -> None:
+    def test_a_run_that_ended_after_create_goes_on(self, make_rig: MakeRig, operator: Aws) -> None:
         rig = make_rig(wishes("half-made"))
         change = rig.plan(STEP).changes[0]
         with rig.journal.intend(STEP.id, change):
-            operator.aws.client("s3").create_bucket(
+            operator.client("s3").create_bucket(
                 Bucket="half-made", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
             )
         again = make_rig(wishes("half-made"))
@@ -106,7 +106,7 @@ class TestCreate:
         assert again.plan(STEP).changes[0].action == "create-bucket"
 
     def test_a_refused_creation_claims_nothing(
-        self, make_rig: MakeRig, operator: Services, aws_server: AwsServer
+        self, make_rig: MakeRig, operator: Aws, aws_server: AwsServer
     ) -> None:
         rig = make_rig(wishes("made-by-admin"))
         change = rig.plan(STEP).changes[0]
@@ -150,7 +150,7 @@ class TestBlockers:
         blocker = make_rig(wishes("of-another")).plan(STEP).blockers[0]
         assert "another" in blocker.what
 
-    def test_shut_out_by_its_policy(self, make_rig: MakeRig, operator: Services) -> None:
+    def test_shut_out_by_its_policy(self, make_rig: MakeRig, operator: Aws) -> None:
         s3 = foreign_bucket(operator, "shut-bucket")
         deny = {
             "Effect": "Deny",
@@ -171,15 +171,13 @@ class TestBlockers:
 
 
 class TestAdopt:
-    def test_only_with_consent(self, make_rig: MakeRig, operator: Services) -> None:
+    def test_only_with_consent(self, make_rig: MakeRig, operator: Aws) -> None:
         foreign_bucket(operator, "by-hand")
         plan = make_rig(wishes("by-hand")).plan(STEP)
         assert [consent.value for consent in plan.consents] == ["bucket"]
         assert plan.changes[0].verb is Verb.ADOPT
 
-    def test_merges_and_gives_back(
-        self, make_rig: MakeRig, operator: Services, aws_server: AwsServer
-    ) -> None:
+    def test_merges_and_gives_back(self, make_rig: MakeRig, operator: Aws, aws_server: AwsServer) -> None:
         s3 = foreign_bucket(operator, "adopted")
         before = aws_server.dump()
         rig = make_rig(adopting("adopted", encryption="aws:kms"))
@@ -192,7 +190,7 @@ class TestAdopt:
         rig.undo(STEP)
         assert aws_server.dump() == before
 
-    def test_what_was_changed_since_stays(self, make_rig: MakeRig, operator: Services) -> None:
+    def test_what_was_changed_since_stays(self, make_rig: MakeRig, operator: Aws) -> None:
         s3 = foreign_bucket(operator, "changed-since")
         rig = make_rig(adopting("changed-since"))
         rig.run(STEP)
@@ -204,7 +202,7 @@ class TestAdopt:
         block = s3.get_public_access_block(Bucket="changed-since")["PublicAccessBlockConfiguration"]
         assert block["BlockPublicAcls"] is True
 
-    def test_a_rule_that_does_as_much_is_enough(self, make_rig: MakeRig, operator: Services) -> None:
+    def test_a_rule_that_does_as_much_is_enough(self, make_rig: MakeRig, operator: Aws) -> None:
         s3 = foreign_bucket(operator, "tidied-already")
         rule: Any = {
             "ID": "theirs",
@@ -220,16 +218,16 @@ class TestAdopt:
 
 
 class TestVerify:
-    def test_drift_is_named(self, make_rig: MakeRig, operator: Services) -> None:
+    def test_drift_is_named(self, make_rig: MakeRig, operator: Aws) -> None:
         rig = make_rig(wishes("drifting"))
         rig.run(STEP)
-        operator.aws.client("s3").delete_public_access_block(Bucket="drifting")
+        operator.client("s3").delete_public_access_block(Bucket="drifting")
         rig.plan(STEP)
         result = rig.verify(STEP)["settings"]
         assert result.status is CheckStatus.FAILED
         assert "public access" in result.problem.why
 
-    def test_a_refused_action_is_named_and_nothing_stays(self, make_rig: MakeRig, operator: Services) -> None:
+    def test_a_refused_action_is_named_and_nothing_stays(self, make_rig: MakeRig, operator: Aws) -> None:
         rig = make_rig(wishes("no-aborts"))
         rig.run(STEP)
         deny = {
@@ -238,7 +236,7 @@ class TestVerify:
             "Action": "s3:AbortMultipartUpload",
             "Resource": "arn:aws:s3:::no-aborts/*",
         }
-        s3 = operator.aws.client("s3")
+        s3 = operator.client("s3")
         s3.put_bucket_policy(
             Bucket="no-aborts", Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]})
         )
@@ -248,7 +246,7 @@ class TestVerify:
         assert "bucket's own policy" in result.problem.why
         assert keys_in(operator, "no-aborts") == []
 
-    def test_a_bucket_that_keeps_versions_is_left_clean(self, make_rig: MakeRig, operator: Services) -> None:
+    def test_a_bucket_that_keeps_versions_is_left_clean(self, make_rig: MakeRig, operator: Aws) -> None:
         s3 = foreign_bucket(operator, "versioned")
         s3.put_bucket_versioning(Bucket="versioned", VersioningConfiguration={"Status": "Enabled"})
         make_rig(adopting("versioned")).run(STEP)
@@ -265,10 +263,10 @@ class TestUndo:
         rig.undo(STEP)
         assert aws_server.dump() == before
 
-    def test_keeps_images_unless_the_bucket_is_named(self, make_rig: MakeRig, operator: Services) -> None:
+    def test_keeps_images_unless_the_bucket_is_named(self, make_rig: MakeRig, operator: Aws) -> None:
         rig = make_rig(wishes("with-images"))
         rig.run(STEP)
-        s3 = operator.aws.client("s3")
+        s3 = operator.client("s3")
         s3.put_bucket_versioning(Bucket="with-images", VersioningConfiguration={"Status": "Enabled"})
         for number in range(3):
             s3.put_object(Bucket="with-images", Key=f"docker/{number}", Body=b"layer")
@@ -284,8 +282,8 @@ class TestUndo:
         ]
         assert rig.plan(STEP).changes[0].action == "create-bucket"
 
-    def test_may_be_run_again(self, make_rig: MakeRig, operator: Services) -> None:
+    def test_may_be_run_again(self, make_rig: MakeRig, operator: Aws) -> None:
         rig = make_rig(wishes("gone-already"))
         rig.run(STEP)
-        operator.aws.client("s3").delete_bucket(Bucket="gone-already")
+        operator.client("s3").delete_bucket(Bucket="gone-already")
         assert all("gone already" in told for told in rig.undo(STEP))
