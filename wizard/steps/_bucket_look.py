@@ -1,7 +1,7 @@
 """Reads a bucket: whose it is, where it lives, and the settings that the wizard minds."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
@@ -22,15 +22,18 @@ Found = TypeVar("Found")
 REGION_HEADER = "x-amz-bucket-region"
 
 
-def look_at_bucket(aws: "Aws", name: str) -> BucketFacts:
-    """For an absent bucket `aws_region` is where it would be made. Raises WizardError."""
+def look_at_bucket(aws: "Aws", name: str, *, unminded: Collection[str] = ()) -> BucketFacts:
+    """For an absent bucket `aws_region` is where it would be made. Raises WizardError.
+
+    A look that is refused is a problem, unless its action is `unminded`: the answers leave that setting be.
+    """
     account = aws.identity().account_id
     state, region = _whose(aws, name, account)
     if state != "mine":
         return BucketFacts(name=name, state=state, aws_region=region or aws.region)
     if region != aws.region:
         return BucketFacts(name=name, state="mine-elsewhere", aws_region=region)
-    return _settings(aws, name, region)
+    return _settings(aws, name, region, unminded)
 
 
 def _whose(aws: "Aws", name: str, account: str) -> tuple[str, str]:
@@ -73,7 +76,7 @@ def _location(aws: "Aws", name: str) -> str:
     return {"": "us-east-1", "EU": "eu-west-1"}.get(found or "", found or "")
 
 
-def _settings(aws: "Aws", name: str, region: str) -> BucketFacts:
+def _settings(aws: "Aws", name: str, region: str, unminded: Collection[str]) -> BucketFacts:
     client, problems = aws.client("s3"), list[Problem]()
 
     def ask(action: str, absent: str, read: "Callable[[S3Client], Found]") -> "Callable[[], Found | None]":
@@ -86,14 +89,15 @@ def _settings(aws: "Aws", name: str, region: str) -> BucketFacts:
                 told = aws.explain(error, action)
                 if not isinstance(told, AccessDenied):
                     raise told from error
-                problems.append(told.problem)
+                if action not in unminded:
+                    problems.append(told.problem)
                 return None
             except FOREIGN as error:
                 raise aws.explain(error, action) from error
 
         return work
 
-    encryption, block, lifecycle, owners, tags = side_by_side(
+    encryption, block, lifecycle, tags = side_by_side(
         [
             ask(
                 "s3:GetEncryptionConfiguration",
@@ -111,11 +115,6 @@ def _settings(aws: "Aws", name: str, region: str) -> BucketFacts:
                 "s3:GetLifecycleConfiguration",
                 "NoSuchLifecycleConfiguration",
                 lambda s3: _plain(s3.get_bucket_lifecycle_configuration(Bucket=name).get("Rules", [])),
-            ),
-            ask(
-                "s3:GetBucketOwnershipControls",
-                "OwnershipControlsNotFoundError",
-                lambda s3: _plain(s3.get_bucket_ownership_controls(Bucket=name)["OwnershipControls"]),
             ),
             ask(
                 "s3:GetBucketTagging",
@@ -138,7 +137,6 @@ def _settings(aws: "Aws", name: str, region: str) -> BucketFacts:
         lifecycle_rules=tuple(lifecycle or []),
         public_access_block=block,
         encryption_rules=tuple(encryption) if encryption else None,
-        object_ownership=((owners or {}).get("Rules") or [{}])[0].get("ObjectOwnership", ""),
         tags=tags or {},
     )
 

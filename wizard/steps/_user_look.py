@@ -160,10 +160,8 @@ def document_of(iam: Any, arn: str, version: str) -> Mapping[str, Any]:
 
 def _find_elsewhere(seen: _Look, wanted: UserAnswers) -> None:
     """Policy names are unique in an account, whatever their path and case."""
-    pages = seen.ask(
-        "iam:ListPolicies",
-        lambda: list(seen.aws.client("iam").get_paginator("list_policies").paginate(Scope="Local")),
-    )
+    paginator = seen.aws.client("iam").get_paginator("list_policies")
+    pages = _or_none(lambda: list(paginator.paginate(Scope="Local")))
     for page in pages or ():
         for policy in page["Policies"]:
             if policy["PolicyName"].lower() == wanted.policy.lower():

@@ -4,7 +4,7 @@ import dataclasses
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wizard.answers import Answers
+from wizard.answers import Answers, BucketAnswers
 from wizard.errors import Problem
 from wizard.events import StepId
 from wizard.facts import BucketFacts, FactBook
@@ -26,7 +26,7 @@ class BucketStep:
         name = ctx.answers.bucket.name
         if not name:
             return BucketFacts()
-        facts = look_at_bucket(ctx.services.aws, name)
+        facts = look_at_bucket(ctx.services.aws, name, unminded=_unminded(ctx.answers.bucket))
         if facts.state == "mine" and not facts.owner and _was_interrupted(ctx, name):
             return dataclasses.replace(facts, owner=ctx.answers.setup)
         return facts
@@ -73,6 +73,16 @@ class BucketStep:
         from wizard.steps._bucket_undo import undo_bucket
 
         return undo_bucket(ctx, entry, delete_bucket=delete_bucket)
+
+
+def _unminded(wanted: BucketAnswers) -> tuple[str, ...]:
+    """Actions that read settings which the answers leave as they are."""
+    left = {
+        "s3:GetEncryptionConfiguration": wanted.encryption == "keep",
+        "s3:GetBucketPublicAccessBlock": not wanted.block_public_access,
+        "s3:GetLifecycleConfiguration": not wanted.abort_incomplete_days,
+    }
+    return tuple(action for action, is_left in left.items() if is_left)
 
 
 def _was_interrupted(ctx: Context, name: str) -> bool:

@@ -168,6 +168,7 @@ class TestBlockers:
         )
         blocker = make_rig(adopting("shut-bucket")).plan(STEP).blockers[0]
         assert "s3:GetEncryptionConfiguration" in blocker.what
+        assert make_rig(adopting("shut-bucket", encryption="keep")).plan(STEP).blockers == ()
 
 
 class TestAdopt:
