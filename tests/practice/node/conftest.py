@@ -1,10 +1,14 @@
 """Registries as processes, an AWS for their blobs, and an image to push."""
 
+import base64
 import contextlib
 import gzip
 import hashlib
+import importlib
+import importlib.util
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -21,8 +25,11 @@ import pytest
 
 import wizard
 from wizard.practice.aws import AwsServer
+from wizard.practice.kubeclient import KubeClient, KubeEndpoint, Obj, path_of
 from wizard.practice.ledger import Ledger
+from wizard.practice.node import NodeAgent, PodPorts
 from wizard.practice.node.ports import free_port
+from wizard.practice.pki import Authority
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -195,6 +202,78 @@ def start_registry(
         return running
 
     return start
+
+
+@dataclass
+class Cluster:
+    """An API server, a client of its administrator, and what an agent of it needs."""
+
+    endpoint: KubeEndpoint
+    client: KubeClient
+
+    def pod(self, name: str) -> Obj | None:
+        return self.client.find(path_of("v1", "pods", "default", name))
+
+    def container(self, name: str) -> Obj:
+        """The status of a Pod's only container, empty while there is none."""
+        statuses = ((self.pod(name) or {}).get("status") or {}).get("containerStatuses") or [{}]
+        found: Obj = statuses[0]
+        return found
+
+    def is_ready(self, name: str) -> bool:
+        return bool(self.container(name).get("ready"))
+
+    def events(self, name: str) -> dict[str, str]:
+        """The messages of an object's Events by their reason, the last of each."""
+        found, _ = self.client.list(path_of("v1", "events", "default"))
+        return {e["reason"]: e["message"] for e in found if e["involvedObject"]["name"] == name}
+
+    def create(self, plural: str, body: Obj, api_version: str = "v1") -> Obj:
+        return self.client.create(path_of(api_version, plural, "default"), body)
+
+    def create_secret(self, name: str, **data: str) -> None:
+        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+        self.create("secrets", {"metadata": {"name": name}, "data": encoded})
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    found = importlib.util.find_spec("wizard.practice.kubernetes")
+    if found is None or found.origin is None:
+        pytest.skip("the practice world's API server is not in this checkout")
+    token = secrets.token_hex(8)
+    authority = Authority()
+    server = importlib.import_module("wizard.practice.kubernetes").KubernetesServer(
+        Ledger(), ssl_context=authority.server_context(["127.0.0.1"]), tokens={token: "practice-admin"}
+    )
+    server.start()
+    endpoint = KubeEndpoint(server.url, authority.root_pem, token)
+    client = KubeClient(endpoint, user_agent="tests")
+    yield Cluster(endpoint, client)
+    client.close()
+    server.stop()
+
+
+@pytest.fixture
+def ports() -> PodPorts:
+    return PodPorts()
+
+
+@pytest.fixture
+def agent(cluster: Cluster, ports: PodPorts, tmp_path: Path) -> Iterator[NodeAgent]:
+    zone = f"{REGION}a"
+    agent = NodeAgent(
+        cluster.endpoint,
+        tmp_path / "run",
+        ports,
+        provider_id=f"aws:///{zone}/i-0practice",
+        region=REGION,
+        zone=zone,
+    )
+    agent.start()
+    yield agent
+    agent.stop()
+    assert not list((tmp_path / "run").iterdir())
 
 
 @pytest.fixture(scope="module")

@@ -129,6 +129,7 @@ def test_a_new_user_gets_in_without_a_restart(
     start_registry: Start, settings: dict[str, str], wait_for: WaitFor
 ) -> None:
     registry = start_registry()
+    assert ask("GET", f"{registry.url}/v2/").status_code == 200
     assert ask("GET", f"{registry.url}/v2/", auth=("bob", "new")).status_code == 401
     htpasswd = Path(settings["REGISTRY_AUTH_HTPASSWD_PATH"])
     line = b"bob:" + bcrypt.hashpw(b"new", bcrypt.gensalt(4)).replace(b"$2b$", b"$2y$", 1) + b"\n"
@@ -159,6 +160,14 @@ def test_replicas_with_other_http_secrets_do_not_believe_each_other(start_regist
     location = ask("POST", f"{first.url}/v2/team/app/blobs/uploads/").headers["Location"]
     refused = ask("PATCH", location.replace(str(first.port), str(second.port)), data=b"x")
     assert (refused.status_code, code_of(refused)) == (404, "BLOB_UPLOAD_INVALID")
+
+
+def test_a_piece_that_is_sent_twice_is_refused(start_registry: Start) -> None:
+    registry = start_registry()
+    location = ask("POST", f"{registry.url}/v2/team/app/blobs/uploads/").headers["Location"]
+    assert ask("PATCH", location, data=b"piece").status_code == 202
+    again = ask("PATCH", location, data=b"piece")
+    assert (again.status_code, code_of(again)) == (404, "BLOB_UPLOAD_INVALID")
 
 
 def test_a_large_upload_in_pieces_arrives_whole(start_registry: Start) -> None:
