@@ -146,7 +146,7 @@ def _redirect_target(start: str, location: str, seen: list[str]) -> str:
     if len(seen) > REDIRECTS_MAX:
         raise Problem("connection", "Too many redirects")
     try:
-        url = urljoin(start, location)
+        url = location if urlsplit(location).scheme else urljoin(start, location)
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname or ""
         host.encode("ascii")
