@@ -206,8 +206,19 @@ class HttpHandler(BaseHTTPRequestHandler):
         if self.command != "HEAD" and status != 204:
             self.wfile.write(body)
 
+    def handle_expect_100(self) -> bool:
+        self.send_response_only(100)
+        self.end_headers()
+        self.wfile.flush()
+        return True
+
+    def answer_in_full(self) -> None:
+        """A status line even for what http.server takes for HTTP/0.9, and the end of the connection."""
+        self.close_connection = True
+        self.request_version = self.protocol_version
+
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answers what http.server itself refuses: broken request lines, unknown methods, huge headers."""
-        self.close_connection = True
+        self.answer_in_full()
         text = explain or message or "The server does not understand this request."
         self.reply(code, [("Content-Type", "text/plain; charset=utf-8")], f"{code} {text}\n".encode())

@@ -94,7 +94,7 @@ class AcmeHandler(HttpHandler):
         super().__init__(connection)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        self.close_connection = True
+        self.answer_in_full()
         self._send(self._front.refuse(code, explain or message or "Not an HTTP request"))
 
     def _answer(self) -> None:
