@@ -309,7 +309,9 @@ def test_the_proxy_says_why_it_cannot(session: requests.Session, url: str, statu
 
 
 def test_a_tunnel_that_cannot_be_made_is_refused(proxy: ProxyServer, session: requests.Session) -> None:
-    with pytest.raises(requests.exceptions.ProxyError, match="502"):
+    with pytest.raises(
+        requests.exceptions.ProxyError, match=r"502 The host name nope\.practice\.test could not be resolved"
+    ):
         session.get("https://nope.practice.test/", timeout=5)
     assert b"response 403" in curl(proxy, "https://203.0.113.5/").stderr
 

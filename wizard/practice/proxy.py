@@ -27,7 +27,6 @@ PUBLISHED = ipaddress.ip_network("127.80.0.0/16")
 HEAD_S = 60
 CONNECT_S = 10
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
-REASONS = {400: "Bad Request", 403: "Forbidden", 502: "Bad Gateway", 503: "Service Unavailable"}
 
 
 class Refused(Exception):
@@ -142,11 +141,12 @@ class ProxyServer:
         return (address, port) if found.is_loopback else None
 
     def _refuse(self, client: socket.socket, refused: Refused) -> None:
-        body = f"{refused}\n".encode()
+        """The text stands in the status line too: of a refused tunnel most clients show nothing else."""
+        body = f"{refused}\n".encode("ascii", "replace")
         head = (
-            f"HTTP/1.1 {refused.status} {REASONS[refused.status]}\r\n"
-            "Content-Type: text/plain; charset=utf-8\r\n"
+            f"HTTP/1.1 {refused.status} {str(refused).rstrip('.')}\r\n"
+            "Content-Type: text/plain; charset=us-ascii\r\n"
             f"Content-Length: {len(body)}\r\n"
             "Connection: close\r\n\r\n"
         )
-        client.sendall(head.encode() + body)
+        client.sendall(head.encode("ascii", "replace") + body)
