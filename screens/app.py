@@ -8,11 +8,12 @@ from typing import ClassVar
 from textual.app import App
 
 from screens.frame import StepScreen
-from screens.messages import Broken, Ended, Happened, Looked, Opened, Ready, Standing, Suggested
+from screens.messages import Broken, Ended, Happened, Loaded, Looked, Opened, Standing, Suggested
 from screens.modals import QuestionModal, TextModal
 from screens.session import Session
 from screens.start import StartScreen
 from screens.view import StepView
+from wizard.checks import unexpected
 from wizard.events import STEPS, ConsentView, StepId, StepStatus
 from wizard.resources import assets, read_asset
 
@@ -108,7 +109,7 @@ class WizardApp(App[int]):
 
     # What the session tells
 
-    def on_ready(self, message: Ready) -> None:
+    def on_loaded(self, message: Loaded) -> None:
         self._start_screen.show_setups(message.setups)
 
     def on_broken(self, message: Broken) -> None:
@@ -163,6 +164,14 @@ class WizardApp(App[int]):
             screen.show_finished()
 
     # Inside
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Our own mistake ends in a sentence; Textual would print the locals, and secrets with them."""
+        if self.is_headless:
+            super()._handle_exception(error)
+            return
+        problem = unexpected(error, "The wizard itself failed. What was done is recorded.")
+        self.exit(1, return_code=1, message=f"{problem.what}\n{problem.why}\n{problem.fix}")
 
     def _open_step(self, step: StepId) -> None:
         from screens.people import PeopleScreen

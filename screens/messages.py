@@ -20,7 +20,7 @@ class SetupRow:
     is_undone: bool
 
 
-class Ready(Message):
+class Loaded(Message):
     """The engine is loaded; these setups are there."""
 
     def __init__(self, setups: tuple[SetupRow, ...]) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
-from screens.messages import Broken, Ended, Happened, Looked, Opened, Ready, SetupRow, Standing, Suggested
+from screens.messages import Broken, Ended, Happened, Loaded, Looked, Opened, SetupRow, Standing, Suggested
 from wizard.errors import Problem, WizardError
 from wizard.events import STEPS, Event, PlanMade, StepId
 
@@ -125,7 +125,7 @@ class Session:
                 )
                 for view in overview(self._root)
             )
-            self._post(Ready(rows))
+            self._post(Loaded(rows))
             import wizard.engine  # noqa: F401 - loaded while the person reads the first screen
         except WizardError as error:
             self._post(Broken(error.problem))
