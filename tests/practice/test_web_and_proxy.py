@@ -102,6 +102,10 @@ class Store(HttpHandler):
         self.reply(201, [("X-Host", self.headers["Host"])], digest.hexdigest().encode())
 
 
+def store(connection: socket.socket) -> None:
+    Store(connection)
+
+
 class Early(HttpHandler):
     """Refuses uploads before they are read, as registries do without a login."""
 
@@ -444,13 +448,13 @@ def test_both_sides_may_send_at_once_without_a_standstill(
     proxy: ProxyServer, publish: Callable[..., Listener]
 ) -> None:
     """Neither side reads before it has sent all: buffers fill up, and the proxy must keep both moving."""
-    amount = 8 * 1024 * 1024
+    upward, downward = os.urandom(8 * 1024 * 1024), os.urandom(8 * 1024 * 1024)
+    arrived: list[bytes] = []
 
     def serve(connection: socket.socket) -> None:
-        sender = threading.Thread(target=connection.sendall, args=(bytes(amount),))
+        sender = threading.Thread(target=connection.sendall, args=(downward,))
         sender.start()
-        while connection.recv(65536):
-            pass
+        arrived.append(read_all(connection))
         sender.join(10)
 
     publish(serve, port=7)
@@ -458,13 +462,46 @@ def test_both_sides_may_send_at_once_without_a_standstill(
         client.sendall(f"CONNECT {SECURE_NAME}:7 HTTP/1.1\r\n\r\n".encode())
 
         def send() -> None:
-            client.sendall(bytes(amount))
+            client.sendall(upward)
             client.shutdown(socket.SHUT_WR)
 
         sender = threading.Thread(target=send)
         sender.start()
-        assert len(read_all(client)) > amount
+        answer = read_all(client)
         sender.join(10)
+    assert answer.partition(b"\r\n\r\n")[2] == downward
+    assert arrived == [upward]
+
+
+def test_a_server_that_breaks_off_an_upload_is_still_heard(
+    proxy: ProxyServer, publish: Callable[..., Listener]
+) -> None:
+    """It answers and closes upon what it has not read, which resets the connection."""
+    refusal = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(1)
+        connection.sendall(refusal)
+        connection.close()
+
+    publish(serve)
+    with dial(proxy) as client:
+        client.sendall(f"PUT http://{SECURE_NAME}/ HTTP/1.1\r\nContent-Length: 8388608\r\n\r\n".encode())
+        client.sendall(bytes(8 * 1024 * 1024))
+        assert read_all(client) == refusal
+
+
+def test_who_waits_for_100_continue_gets_it_before_the_body() -> None:
+    listener = Listener("expecting", store)
+    listener.start()
+    try:
+        with socket.create_connection(("127.0.0.1", listener.port), 5) as client:
+            client.sendall(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n")
+            assert client.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            client.sendall(b"x")
+            assert client.recv(65536).startswith(b"HTTP/1.1 201 ")
+    finally:
+        listener.stop()
 
 
 @pytest.mark.parametrize(
@@ -534,9 +571,6 @@ def test_stop_cuts_what_is_open(proxy: ProxyServer, publish: Callable[..., Liste
 
 
 def test_more_connections_than_allowed_wait_their_turn() -> None:
-    def store(connection: socket.socket) -> None:
-        Store(connection)
-
     listener = Listener("few", store, limit=2)
     listener.start()
     try:
