@@ -92,6 +92,9 @@ class CertificateAnswers(Table):
     )
     ca_file: str = Field("", description="PEM file of the CA that the ACME server itself uses.")
     webroot: str = Field("", description='Directory of the web server; "manual": the file is shown.')
+    preflight: bool = Field(
+        default=True, description="false: ask the CA even if the file cannot be fetched from here."
+    )
     key_type: Literal["ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"] = "ecdsa-p256"
     profile: str = Field("", description="The CA's certificate profile; empty: its default.")
     eab_kid: str = Field("", description="Key ID of an external account binding, if the CA demands one.")

@@ -135,10 +135,24 @@ class ChainFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateFacts(Facts):
+    """`chain` is what the Secret holds, `imported` what the files of the answers hold.
+
+    `directory` is the URL that the answers mean, `issued_by` and `account_directory` those that the Secrets
+    name. What the CA says of itself is asked only where a certificate is needed: None or () otherwise.
+    """
+
     secret: SecretFacts | None = None
     chain: ChainFacts | None = None
+    is_due: bool = False
+    issued_by: str = ""
+    imported: ChainFacts | None = None
+    directory: str = ""
     account_secret: SecretFacts | None = None
     account_uri: str = ""
+    account_directory: str = ""
+    terms: str = ""
+    needs_external_account: bool = False
+    profiles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +237,11 @@ class RecordFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DnsFacts(Facts):
+    """`records` are the zone's A, AAAA and CNAME records of the domain; `candidates` all zones above it.
+
+    `is_right` is set for the manual provider only: the name leads to the balancer already.
+    """
+
     zone: ZoneFacts | None = None
     candidates: tuple[ZoneFacts, ...] = ()
     records: tuple[RecordFacts, ...] = ()

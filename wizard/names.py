@@ -3,6 +3,8 @@
 CERTIFICATE_SECRET = "registry-ssl-certs"  # noqa: S105 - the name of a Secret, not its contents
 CERTIFICATE_KEY, PRIVATE_KEY = "domain.crt", "domain.key"
 NEXT_PRIVATE_KEY = "next.key"
+PREVIOUS_CERTIFICATE, PREVIOUS_PRIVATE_KEY = "previous.crt", "previous.key"
+ISSUED_BY = "issued-by"
 HTPASSWD_SECRET = "htpasswd-file"  # noqa: S105 - the name of a Secret, not its contents
 HTPASSWD_KEY = "htpasswd"
 HTTP_SECRET = "registry-http-secret"  # noqa: S105 - the name of a Secret, not its contents
