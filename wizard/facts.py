@@ -246,6 +246,8 @@ class DnsFacts(Facts):
     candidates: tuple[ZoneFacts, ...] = ()
     records: tuple[RecordFacts, ...] = ()
     is_right: bool = False
+    own: tuple[str, ...] = ()
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
