@@ -1,0 +1,22 @@
+"""A home and a practice world for each module, gone without a trace afterwards."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from program import Program
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    made = Program(tmp_path_factory.mktemp("home"))
+    started = made.run("world", "start")
+    assert started.code == 0, started.err
+    yield made
+    stopped = made.run("world", "stop")
+    assert stopped.code == 0, stopped.err
+    assert [str(path) for path in made.runtime.rglob("*")] == []

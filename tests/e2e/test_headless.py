@@ -1,0 +1,113 @@
+"""From nothing to a proven registry without a screen, again without a change, and back to nothing."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from program import ANSWERS, Program, Ran
+
+from wizard.events import STEPS
+
+pytestmark = pytest.mark.e2e
+APPLY = ("apply", "--practice", "-a", str(ANSWERS), "--json")
+
+
+@pytest.fixture(scope="module")
+def before(program: Program) -> str:
+    return json.dumps(program.dump(), sort_keys=True, indent=1)
+
+
+@pytest.fixture(scope="module")
+def applied(program: Program, before: str) -> Ran:
+    assert before
+    return program.run(*APPLY)
+
+
+def test_apply_ends_proven(applied: Ran) -> None:
+    assert applied.code == 0, applied.out[-2000:] + applied.err
+    assert applied.finish["exit_code"] == 0
+    assert set(applied.checks.values()) <= {"passed", "warning"}, applied.checks
+    assert {name.partition("/")[0] for name in applied.checks} == {step.value for step in STEPS}
+
+
+@pytest.mark.parametrize("command", [APPLY, ("plan", *APPLY[1:]), ("check", "--practice", "--json")])
+def test_looking_again_changes_nothing(program: Program, applied: Ran, command: tuple[str, ...]) -> None:
+    assert applied.code == 0
+    seen = program.mutations()
+    assert seen, "the first run must have been counted"
+    again = program.run(*command)
+    assert again.code == 0, again.out[-2000:]
+    assert program.mutations() == seen
+    assert [event for event in again.events if event["event"] == "change_started"] == []
+    assert "failed" not in again.checks.values()
+
+
+def test_the_count_would_see_a_change(program: Program, applied: Ran) -> None:
+    """The assertion above can fail: one harmless write is counted."""
+    assert applied.code == 0
+    seen = program.mutations()
+    environment = {**program.environment, **program.world_environment()}
+    subprocess.run(
+        ["kubectl", "annotate", "namespace", "default", "practice.test/touched=yes"],
+        env=environment,
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    assert len(program.mutations()) == len(seen) + 1
+    subprocess.run(
+        ["kubectl", "annotate", "namespace", "default", "practice.test/touched-"],
+        env=environment,
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+
+
+def test_the_push_can_be_proven_again(program: Program, applied: Ran) -> None:
+    assert applied.code == 0
+    again = program.run("check", "--practice", "--push", "--json")
+    assert again.code == 0, again.out[-2000:]
+    proof = [status for name, status in again.checks.items() if name.startswith("proof/")]
+    assert set(proof) == {"passed"}
+
+
+def test_setups_tells_how_far_it_is(program: Program, applied: Ran) -> None:
+    assert applied.code == 0
+    told = program.run("setups", "--practice", "--json")
+    assert json.loads(told.out)["steps_done"] == 8
+
+
+def test_undo_leaves_the_world_as_it_was(program: Program, applied: Ran, before: str) -> None:
+    assert applied.code == 0
+    undone = program.run(
+        "undo", "--practice", "--yes", "--delete-bucket", "practice-registry-images", "--json"
+    )
+    assert undone.code == 0, undone.out[-2000:]
+    assert json.dumps(program.dump(), sort_keys=True, indent=1) == before
+
+
+def test_after_undo_it_can_be_made_again(program: Program, applied: Ran, before: str) -> None:
+    assert applied.code == 0
+    again = program.run(*APPLY)
+    assert again.code == 0, again.out[-2000:]
+    undone = program.run("undo", "--practice", "--yes", "--json")
+    assert undone.code == 0, undone.out[-2000:]
+    assert json.dumps(program.dump(), sort_keys=True, indent=1) == before
+
+
+def test_no_process_outlives_the_world(tmp_path: Path) -> None:
+    program = Program(tmp_path / "home")
+    assert program.run("world", "start").code == 0
+    assert program.run(*APPLY).code == 0
+    pid = program.world()["pid"]
+    children = {
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    }
+    assert children, "the registry's Pod runs as a child of the world"
+    assert program.run("world", "stop").code == 0
+    assert [pid for pid in {pid, *children} if Path(f"/proc/{pid}").exists()] == []
+    assert list(program.runtime.rglob("*")) == []

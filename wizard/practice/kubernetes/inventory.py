@@ -1,0 +1,61 @@
+"""What is in the cluster, in a form in which two moments can be compared.
+
+Left out: what comes and goes by itself (Events, Pods, Endpoints, ReplicaSets, Leases) and what differs each time
+(versions, uids, times, status). Secrets are told by the digests of their values.
+"""
+
+import base64
+import hashlib
+from typing import Any
+
+from wizard.practice.kubernetes import kinds
+from wizard.practice.kubernetes.objects import Obj, clone
+from wizard.practice.kubernetes.store import Store
+
+_TRANSIENT = (
+    kinds.EVENTS,
+    kinds.PODS,
+    kinds.ENDPOINTS,
+    kinds.ENDPOINT_SLICES,
+    kinds.REPLICA_SETS,
+    kinds.LEASES,
+)
+_METADATA = ("name", "namespace", "labels", "annotations", "finalizers", "ownerReferences")
+
+
+def of(store: Store) -> dict[str, Any]:
+    """Shape: `{"secrets": {"default/name": {...}}, "deployments.apps": {...}, ...}`, kinds without objects left out."""
+    out: dict[str, Any] = {}
+    for resource in kinds.STORED:
+        if resource in _TRANSIENT:
+            continue
+        found = {_key(obj): _canonical(obj) for obj in store.all_of(resource)}
+        if found:
+            out[resource.full_name] = found
+    return out
+
+
+def _key(obj: Obj) -> str:
+    meta = obj["metadata"]
+    return f"{meta['namespace']}/{meta['name']}" if "namespace" in meta else str(meta["name"])
+
+
+def _canonical(obj: Obj) -> Obj:
+    out: Obj = clone({key: value for key, value in obj.items() if key not in ("status", "metadata")})
+    meta = {key: clone(obj["metadata"][key]) for key in _METADATA if key in obj["metadata"]}
+    for owner in meta.get("ownerReferences", []):
+        owner.pop("uid", None)
+    owners = [
+        {key: entry.get(key) for key in ("manager", "operation", "subresource", "fieldsV1") if key in entry}
+        for entry in obj["metadata"].get("managedFields", [])
+        if not str(entry.get("manager", "")).startswith("kube-controller-manager")
+    ]
+    if owners:
+        meta["managedFields"] = sorted(owners, key=str)
+    if obj["kind"] == "Secret":
+        out["data"] = {key: _digest(value) for key, value in (obj.get("data") or {}).items()}
+    return {**out, "metadata": meta}
+
+
+def _digest(value: str) -> str:
+    return "sha256:" + hashlib.sha256(base64.b64decode(value)).hexdigest()
