@@ -239,7 +239,8 @@ class RecordFacts:
 class DnsFacts(Facts):
     """`records` are the zone's A, AAAA and CNAME records of the domain; `candidates` all zones above it.
 
-    `is_right` is set for the manual provider only: the name leads to the balancer already.
+    `is_right` is set for the manual provider only: the name leads to the balancer already. `own` are the
+    texts of records that this setup made; `target` is the balancer's name, for the manual provider.
     """
 
     zone: ZoneFacts | None = None
