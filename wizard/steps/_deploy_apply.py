@@ -7,7 +7,6 @@ from typing import Any
 
 from wizard import names, ownership
 from wizard.polling import NotReady
-from wizard.services.cluster import Cluster, FieldConflict
 from wizard.step import Change, Context, Receipt
 from wizard.steps import _deploy_balancer as balancer
 from wizard.steps import _deploy_objects as objects
@@ -98,6 +97,8 @@ def await_registry(ctx: Context) -> Receipt:
 
 def put(ctx: Context, wanted: Mapping[str, Any], *, is_forced: bool = False) -> dict[str, Any]:
     """Server-side apply after a dry run; fields that others hold are taken over with consent only."""
+    from wizard.services.cluster import FieldConflict
+
     cluster, is_agreed = ctx.services.cluster, is_forced or ctx.answers.consent.take_over_fields
     known = len(cluster.warnings)
     try:
@@ -130,7 +131,7 @@ def copy_key(kind: str) -> str:
 
 def await_absence(ctx: Context, kind: str, what: str) -> None:
     """Until the object is gone, its finalizers included: a Service goes after its balancer."""
-    cluster: Cluster = ctx.services.cluster
+    cluster = ctx.services.cluster
 
     def look() -> bool:
         live = cluster.get(objects.API_VERSIONS[kind], kind, names.REGISTRY)

@@ -9,7 +9,6 @@ from wizard import names
 from wizard.errors import Problem, Unreachable, WizardError
 from wizard.facts import BalancerFacts
 from wizard.polling import NotReady, WaitedTooLong
-from wizard.services import tls
 from wizard.step import CheckResult, Context
 from wizard.steps import _deploy_objects as objects
 
@@ -140,6 +139,8 @@ def wanted_serial(ctx: Context) -> str:
 
 def _await_serial(ctx: Context, address: str, serial: str, deadline_s: float) -> str:
     """Returns a detail for people; raises the last failure where the deadline passes."""
+    from wizard.services import tls
+
     last: list[WizardError] = []
 
     def look() -> str:

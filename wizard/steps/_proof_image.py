@@ -1,0 +1,150 @@
+"""An image that nobody else has: pushed, pulled, seen in the bucket, and removed again to the last key."""
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from wizard import names
+from wizard.errors import WizardError, wizard_error
+from wizard.services.aws import Aws
+from wizard.services.aws.errors import FOREIGN
+from wizard.services.registry import MANIFEST_TYPE, Registry, digest_of
+from wizard.steps._s3_probe import remove_versions
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# More than one chunk of the registry's S3 driver (10 MiB), so that it has to upload in parts.
+LAYER_BYTES = 11 * 1024 * 1024
+ROOT = "docker/registry/v2/"
+REPOSITORY = f"{ROOT}repositories/{names.PROOF_REPOSITORY}/"
+BATCH = 1000  # S3 DeleteObjects
+
+
+def blob_key(digest: str) -> str:
+    """Where the registry keeps a blob (distribution, registry/storage/paths.go)."""
+    hexadecimal = digest.removeprefix("sha256:")
+    return f"{ROOT}blobs/sha256/{hexadecimal[:2]}/{hexadecimal}/data"
+
+
+class ProofImage:
+    """Its bytes are random, so that none of its blobs can be one that somebody else needs."""
+
+    def __init__(self) -> None:
+        self.tag = f"proof-{secrets.token_hex(8)}"
+        self.layer_digest = ""
+        self.manifest_digest = ""
+
+    def push(self, registry: Registry) -> None:
+        layer = os.urandom(LAYER_BYTES)
+        self.layer_digest = registry.push_blob(names.PROOF_REPOSITORY, layer)
+        config = self._config()
+        registry.push_blob(names.PROOF_REPOSITORY, config)
+        manifest = json.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": MANIFEST_TYPE,
+                "config": _descriptor("application/vnd.oci.image.config.v1+json", config),
+                "layers": [_descriptor("application/vnd.oci.image.layer.v1.tar", layer)],
+            }
+        ).encode()
+        self.manifest_digest = registry.put_manifest(names.PROOF_REPOSITORY, self.tag, manifest)
+
+    def pull(self, registry: Registry) -> str:
+        """Compares digests; returns the host that the layer came from, "" for the registry itself."""
+        manifest = registry.get_manifest(names.PROOF_REPOSITORY, self.tag)
+        layer = registry.pull_blob(names.PROOF_REPOSITORY, self.layer_digest)
+        for sent, got in ((self.manifest_digest, manifest.digest), (self.layer_digest, layer.digest)):
+            if sent != got:
+                raise wizard_error(
+                    "pulled-differs",
+                    "What was pulled is not what was pushed.",
+                    why=f"Pushed {sent}, pulled {got}.",
+                    fix="Look for a proxy that changes what passes through it.",
+                )
+        return layer.came_from
+
+    def find_in(self, aws: Aws, bucket: str) -> str:
+        """The key of the layer in the bucket; raises where the registry wrote somewhere else."""
+        key = blob_key(self.layer_digest)
+        with aws.explained("s3:ListBucket"):
+            found = aws.client("s3").list_objects_v2(Bucket=bucket, Prefix=key).get("Contents", [])
+        if [each.get("Size") for each in found] == [LAYER_BYTES]:
+            return key
+        raise wizard_error(
+            "not-in-bucket",
+            f"The pushed layer is not in the bucket {bucket}.",
+            why="The registry that answers writes to another bucket or another place.",
+            fix="Run the steps deploy and dns again: the name may lead to another registry.",
+        )
+
+    def _config(self) -> bytes:
+        """Unique by the layer's digest: `{}` would be the same blob for everybody."""
+        root = {"type": "layers", "diff_ids": [self.layer_digest]}
+        return json.dumps({"architecture": "amd64", "os": "linux", "rootfs": root}).encode()
+
+
+def remove_all(aws: Aws, bucket: str) -> int:
+    """Removes all of the proof repository, of earlier proofs too, and its blobs by their exact keys.
+
+    The blobs go first: an interrupted run leaves the links by which the next one finds them. Raises
+    WizardError where something is left.
+    """
+    client = aws.client("s3")
+    with aws.explained("s3:DeleteObject"):
+        keys = list(_keys(client, bucket, REPOSITORY))
+        blobs = sorted({blob_key(digest) for digest in _digests(keys)})
+        _delete(client, bucket, blobs)
+        _delete(client, bucket, keys)
+        uploads = client.list_multipart_uploads(Bucket=bucket, Prefix=REPOSITORY).get("Uploads", [])
+        for upload in uploads:
+            client.abort_multipart_upload(
+                Bucket=bucket, Key=upload.get("Key", ""), UploadId=upload.get("UploadId", "")
+            )
+        left = [key for prefix in (REPOSITORY, *blobs) for key in _keys(client, bucket, prefix)]
+    # Only a bucket with versions has more to remove, and not everybody may list them.
+    with suppress(*FOREIGN):
+        for prefix in (*blobs, REPOSITORY):
+            remove_versions(client, bucket, prefix)
+    if left:
+        raise wizard_error(
+            "proof-left",
+            f"{len(left)} objects of the proof are still in the bucket {bucket}.",
+            why=f"The first is {left[0]}.",
+            fix="Remove them by hand, or run `kube-registry check --push` to try again.",
+        )
+    return len(keys) + len(blobs)
+
+
+def remove_after_failure(aws: Aws, bucket: str) -> None:
+    """The same, where another error is about to be told."""
+    with suppress(WizardError):
+        remove_all(aws, bucket)
+
+
+def _keys(client: "S3Client", bucket: str, prefix: str) -> Iterator[str]:
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for found in page.get("Contents", []):
+            yield found.get("Key", "")
+
+
+def _digests(keys: list[str]) -> Iterator[str]:
+    for key in keys:
+        if found := re.search(r"/(?:_layers|_manifests/revisions)/sha256/([0-9a-f]{64})/link$", key):
+            yield f"sha256:{found[1]}"
+
+
+def _delete(client: "S3Client", bucket: str, keys: list[str]) -> None:
+    for start in range(0, len(keys), BATCH):
+        batch = keys[start : start + BATCH]
+        client.delete_objects(
+            Bucket=bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
+        )
+
+
+def _descriptor(media_type: str, content: bytes) -> dict[str, object]:
+    return {"mediaType": media_type, "digest": digest_of(content), "size": len(content)}

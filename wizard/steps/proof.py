@@ -1,0 +1,248 @@
+"""The step proof: the registry asks for a login, takes an image, gives it back, and forgets it."""
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from wizard import names, rules
+from wizard.answers import Answers
+from wizard.errors import Problem, WizardError, wizard_error
+from wizard.events import StepId
+from wizard.facts import FactBook, ProofFacts
+from wizard.journal import Entry
+from wizard.polling import NotReady
+from wizard.step import Change, Check, CheckResult, Context, Plan, Receipt
+from wizard.steps.htpasswd.login import password_in
+
+if TYPE_CHECKING:
+    from wizard.services.registry import Greeting, Login, Registry
+    from wizard.steps._proof_image import ProofImage
+
+# A changed Secret reaches a Pod's files within the kubelet's sync period and cache: 60 to 90 s.
+LOGIN_DEADLINE_S = 120
+MEBIBYTE = 1024 * 1024
+
+
+class ProofStep:
+    """See wizard.step.Step; it changes nothing that stays, so its plan is always empty."""
+
+    id = StepId.PROOF
+
+    def inspect(self, ctx: Context) -> ProofFacts:
+        last = ctx.journal.last_verified(StepId.PROOF)
+        if last is None:
+            return ProofFacts()
+        return ProofFacts(
+            proven_at=datetime.fromisoformat(last["time"]), proven_for=str(last.get("probed", ""))
+        )
+
+    def plan(self, answers: Answers, facts: FactBook) -> Plan:  # noqa: ARG002 - of the protocol
+        return Plan()
+
+    def apply(self, ctx: Context, change: Change, entry: Entry) -> Receipt:  # noqa: ARG002 - of the protocol
+        raise wizard_error("nothing-to-apply", "The proof has nothing to carry out.", fix="Report this.")
+
+    def verify(self, ctx: Context) -> tuple[Check, ...]:
+        from wizard.steps._proof_image import LAYER_BYTES, ProofImage
+
+        image = ProofImage()
+        writing = partial(_writing, ctx)
+        return (
+            Check("anonymous", "without a login: refused", partial(_check_anonymous, ctx)),
+            Check("wrong-password", "with a wrong password: refused", partial(_check_wrong, ctx)),
+            Check("login", "with the right password: let in", partial(_check_login, ctx)),
+            Check(
+                "push",
+                f"push an image of {LAYER_BYTES // MEBIBYTE} MiB",
+                writing(partial(_push, ctx, image)),
+                writes=True,
+                after=("anonymous", "wrong-password", "login"),
+            ),
+            Check(
+                "pull",
+                "pull it, and compare the digests",
+                writing(partial(_pull, ctx, image)),
+                writes=True,
+                after=("push",),
+            ),
+            Check(
+                "stored",
+                "find its layer in the bucket",
+                writing(partial(_find, ctx, image)),
+                writes=True,
+                after=("pull",),
+            ),
+            Check(
+                "removed", "remove it from the bucket", partial(_remove, ctx), writes=True, after=("stored",)
+            ),
+        )
+
+    def probed(self, answers: Answers, facts: FactBook) -> str:
+        """A new certificate, key, balancer, bucket or name has to be proven anew."""
+        certificate, user, deploy = facts.certificate, facts.user, facts.deploy
+        parts = (
+            answers.certificate.domain,
+            certificate.chain.serial if certificate and certificate.chain else "",
+            user.secret_access_key_id if user else "",
+            deploy.balancer_hostname if deploy else "",
+            answers.bucket.name,
+        )
+        return " ".join(parts)
+
+    def undo(self, ctx: Context, entry: Entry, *, delete_bucket: str = "") -> str:  # noqa: ARG002 - as above
+        return "The proof left nothing behind."
+
+
+def snippets(answers: Answers) -> tuple[str, ...]:
+    """Commands to copy: log in, push, pull, and let Pods of the namespace pull."""
+    domain, namespace = answers.certificate.domain, answers.connect.namespace
+    user = next(iter(answers.htpasswd.users), rules.CHECK_USER)
+    pull_secret = f'{{"imagePullSecrets": [{{"name": "{names.CHECK_SECRET}"}}]}}'
+    return (
+        f"docker login {domain} --username {user}",
+        f"docker tag busybox {domain}/busybox",
+        f"docker push {domain}/busybox",
+        f"docker pull {domain}/busybox",
+        f"kubectl --namespace {namespace} patch serviceaccount default --patch '{pull_secret}'",
+    )
+
+
+def _check_anonymous(ctx: Context) -> CheckResult:
+    greeting = _greeting(ctx, None)
+    if greeting.status == 200:
+        return CheckResult.failed(
+            Problem(
+                "open-to-all",
+                f"{ctx.answers.certificate.domain} lets everybody in, without a login.",
+                "The registry that answers has no htpasswd file, or it is another registry.",
+                "Run the step deploy again.",
+            )
+        )
+    _expect_refusal(ctx, greeting)
+    return CheckResult.passed(greeting.challenge)
+
+
+def _check_wrong(ctx: Context) -> CheckResult:
+    from wizard.services.registry import Login
+
+    wrong = Login(rules.CHECK_USER, SecretStr(secrets.token_urlsafe(16)))
+    greeting = _greeting(ctx, wrong)
+    if greeting.status == 200:
+        return CheckResult.failed(
+            Problem(
+                "any-password",
+                "A wrong password is let in.",
+                "Something in front of the registry answers in its stead, or remembers logins.",
+                "Lead port 443 to the registry as TCP, with nothing in between.",
+            )
+        )
+    _expect_refusal(ctx, greeting)
+    return CheckResult.passed("401")
+
+
+def _check_login(ctx: Context) -> CheckResult:
+    """Waits where the htpasswd file is right and the Pods have not read it yet."""
+    login = _login(ctx)
+    is_in_file = ctx.facts.htpasswd is not None and ctx.facts.htpasswd.check_user_is_right
+
+    def look() -> "Greeting":
+        greeting = _greeting(ctx, login)
+        if greeting.status == 401 and is_in_file:
+            raise NotReady("the Pods still have the former htpasswd file")
+        return greeting
+
+    greeting = ctx.wait(look, what="the login of the check user", deadline_s=LOGIN_DEADLINE_S)
+    if greeting.status == 200:
+        return CheckResult.passed(f"as {rules.CHECK_USER}")
+    if greeting.status == 401:
+        raise wizard_error(
+            "login-refused",
+            f"The registry refuses the user {rules.CHECK_USER}.",
+            why=f"The Secret {names.CHECK_SECRET} and the htpasswd file do not fit together.",
+            fix="Run the step htpasswd again.",
+        )
+    raise _not_a_registry(ctx, greeting)
+
+
+def _push(ctx: Context, image: "ProofImage") -> CheckResult:
+    with _registry(ctx, _login(ctx)) as registry:
+        image.push(registry)
+    return CheckResult.passed(f"{names.PROOF_REPOSITORY}:{image.tag}")
+
+
+def _pull(ctx: Context, image: "ProofImage") -> CheckResult:
+    with _registry(ctx, _login(ctx)) as registry:
+        came_from = image.pull(registry)
+    return CheckResult.passed(f"{image.manifest_digest}{came_from and f', its layer from {came_from}'}")
+
+
+def _find(ctx: Context, image: "ProofImage") -> CheckResult:
+    return CheckResult.passed(image.find_in(ctx.services.aws, ctx.answers.bucket.name))
+
+
+def _remove(ctx: Context) -> CheckResult:
+    from wizard.steps._proof_image import remove_all
+
+    removed = remove_all(ctx.services.aws, ctx.answers.bucket.name)
+    return CheckResult.passed(f"{removed} objects removed")
+
+
+def _writing(ctx: Context, run: Callable[[], CheckResult]) -> Callable[[], CheckResult]:
+    """The last check cleans up, but is not reached after a failure: then the failed one does it."""
+
+    def guarded() -> CheckResult:
+        try:
+            return run()
+        except BaseException:
+            from wizard.steps._proof_image import remove_after_failure
+
+            remove_after_failure(ctx.services.aws, ctx.answers.bucket.name)
+            raise
+
+    return guarded
+
+
+def _registry(ctx: Context, login: "Login | None") -> "Registry":
+    from wizard.services.registry import Registry
+
+    return Registry(ctx.answers.certificate.domain, ctx.services.endpoints, login=login)
+
+
+def _greeting(ctx: Context, login: "Login | None") -> "Greeting":
+    with _registry(ctx, login) as registry:
+        return registry.ping()
+
+
+def _login(ctx: Context) -> "Login":
+    from wizard.services.registry import Login
+
+    found = ctx.services.cluster.read_secret(names.CHECK_SECRET)
+    password = password_in(found.data.get(names.DOCKER_CONFIG_KEY, b"")) if found else ""
+    if not password:
+        raise wizard_error(
+            "check-user-missing",
+            f"The Secret {names.CHECK_SECRET} holds no password of the user {rules.CHECK_USER}.",
+            why="Every proof logs in as this user.",
+            fix="Run the step htpasswd again.",
+        )
+    return Login(rules.CHECK_USER, SecretStr(password))
+
+
+def _expect_refusal(ctx: Context, greeting: "Greeting") -> None:
+    if greeting.status != 401 or not greeting.challenge.lower().startswith("basic realm="):
+        raise _not_a_registry(ctx, greeting)
+
+
+def _not_a_registry(ctx: Context, greeting: "Greeting") -> WizardError:
+    domain = ctx.answers.certificate.domain
+    return wizard_error(
+        "not-a-registry",
+        f"https://{domain}/v2/ answers {greeting.status}, which a registry with this login does not.",
+        why="The name leads to another server, or something in front of the registry answers.",
+        fix="Run the step dns again.",
+        raw=f"WWW-Authenticate: {greeting.challenge}",
+    )
