@@ -19,7 +19,7 @@ from wizard.practice.kubernetes.controllers import (
     scheduling,
 )
 from wizard.practice.kubernetes.controllers.desk import Desk
-from wizard.practice.kubernetes.store import Change
+from wizard.practice.kubernetes.store import Change, Store
 
 SEEN_ANYWAY_EVERY_S = 5.0
 _SILENT = frozenset({kinds.EVENTS, kinds.LEASES})
@@ -38,12 +38,12 @@ def _matters(changes: list[Change]) -> bool:
     return any(change.resource not in _SILENT for change in changes)
 
 
-class Manager:
+class Controllers:
     """`start` makes the namespaces that every cluster has."""
 
-    def __init__(self, api: Api) -> None:
-        self._desk = Desk(api, api.store)
-        self._store = api.store
+    def __init__(self, api: Api, store: Store) -> None:
+        self._desk = Desk(api, store)
+        self._store = store
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._work, name="controllers", daemon=True)
 
