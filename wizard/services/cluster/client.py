@@ -20,6 +20,8 @@ Object = dict[str, Any]
 Objects = list[Object]
 Lines = list[str]
 PAGE = 500
+# Of the kinds that the wizard meets.
+OUTSIDE_NAMESPACES = frozenset({"Namespace", "Node", "MutatingWebhookConfiguration"})
 MOST_LOG_BYTES = 256 * 1024
 
 
@@ -264,8 +266,7 @@ class Cluster:
 
 
 def _is_namespaced(kind: str) -> bool:
-    """Of the kinds that the wizard changes, only the namespace itself lives outside one."""
-    return kind != "Namespace"
+    return kind not in OUTSIDE_NAMESPACES
 
 
 def _when(event: Object) -> str:

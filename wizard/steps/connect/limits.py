@@ -24,7 +24,7 @@ def judge_quotas(
         needs["limits.cpu"] = Decimal("Infinity")
     for quota in quotas:
         status = quota.get("status") or {}
-        hard, used = status.get("hard") or {}, status.get("used") or {}
+        hard, used = _hard(quota), status.get("used") or {}
         for resource, need in needs.items():
             limit, taken = quantity(hard.get(resource)), quantity(used.get(resource, "0"))
             if limit is not None and limit - (taken or 0) < need:
@@ -87,9 +87,16 @@ def _needs(answers: Answers) -> dict[str, Decimal]:
     return needs
 
 
+def _hard(quota: Object) -> Mapping[str, Any]:
+    """The limits in force, else those that will be: the status comes a moment later."""
+    found: Mapping[str, Any] = (
+        (quota.get("status") or {}).get("hard") or (quota.get("spec") or {}).get("hard") or {}
+    )
+    return found
+
+
 def _no_room(quota: Object, resource: str, used: object, need: Decimal) -> Problem:
-    hard = quota["status"]["hard"][resource]
-    why = f"{used} of {hard} are taken."
+    why = f"{used} of {_hard(quota)[resource]} are taken."
     if need.is_infinite():
         why = "It counts CPU limits, the registry's Pods name none, and no LimitRange gives them one."
     return Problem(
