@@ -164,7 +164,8 @@ def apply(
     others = {owner: share for owner, share in shares.items() if owner != me}
     if had:
         kept = fieldsets.with_structs(mine.union(*(share.paths for share in others.values())), root)
-        after = fieldsets.without(after, fieldsets.with_structs(had.paths, root) - kept, root)
+        gone = fieldsets.with_structs(had.paths, root) - kept - _NEVER_OWNED
+        after = fieldsets.without(after, gone, root)
     found = fieldsets.compare(_bare(before), after, root)
     others = _resolve(others, found.added | found.modified, force=force)
     others = _shed(others, found.removed)
