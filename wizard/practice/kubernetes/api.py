@@ -95,7 +95,9 @@ class Api:
         with self.store.lock:
             return self._create(call, resource, namespace, obj)
 
-    def _create(self, call: Call, resource: Resource, namespace: str, obj: Obj, *, is_apply: bool = False) -> Obj:
+    def _create(
+        self, call: Call, resource: Resource, namespace: str, obj: Obj, *, is_apply: bool = False
+    ) -> Obj:
         kind = rules.of(resource)
         _check_namespace(resource, namespace, obj)
         obj["metadata"] = _new_metadata(obj["metadata"], resource, namespace)
@@ -234,7 +236,9 @@ def _read_config(call: Call, resource: Resource, namespace: str, name: str, body
     except Undecodable as error:
         raise bad_request(str(error)) from error
     if unknown:
-        where = f"{meta.get('namespace', '')}/{name}; {version if '/' in version else '/' + version}, Kind={kind}"
+        where = (
+            f"{meta.get('namespace', '')}/{name}; {version if '/' in version else '/' + version}, Kind={kind}"
+        )
         listed = "\n".join(f".{path}: field not declared in schema" for path in unknown)
         raise ApiError(500, "", f"failed to create typed patch object ({where}): {listed}")
     del call
@@ -247,7 +251,9 @@ def _wrong_name(sent: object, name: str) -> ApiError:
 
 
 def _wrong_namespace() -> ApiError:
-    return bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    return bad_request(
+        "the namespace of the provided object does not match the namespace sent on the request"
+    )
 
 
 def _check_namespace(resource: Resource, namespace: str, obj: Obj) -> None:

@@ -112,7 +112,9 @@ def _slice_ports(one: Obj) -> str:
 
 
 def _slice_addresses(one: Obj) -> str:
-    found = [address for endpoint in one.get("endpoints") or [] for address in endpoint.get("addresses") or []]
+    found = [
+        address for endpoint in one.get("endpoints") or [] for address in endpoint.get("addresses") or []
+    ]
     more = f" + {len(found) - 3} more..." if len(found) > 3 else ""
     return ",".join(found[:3]) + more or "<unset>"
 
@@ -273,7 +275,9 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _wide("External-IP", _node_address("ExternalIP")),
         _wide("OS-Image", _plain("status", "nodeInfo", "osImage", missing="<unknown>")),
         _wide("Kernel-Version", _plain("status", "nodeInfo", "kernelVersion", missing="<unknown>")),
-        _wide("Container-Runtime", _plain("status", "nodeInfo", "containerRuntimeVersion", missing="<unknown>")),
+        _wide(
+            "Container-Runtime", _plain("status", "nodeInfo", "containerRuntimeVersion", missing="<unknown>")
+        ),
     ),
     "Event": _EVENT,
     "EventsEvent": _EVENT,

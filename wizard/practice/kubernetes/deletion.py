@@ -36,7 +36,9 @@ def read_options(body: Obj) -> Obj:
         )
     grace = body.get("gracePeriodSeconds")
     if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool)):
-        raise bad_request("json: cannot unmarshal string into Go struct field DeleteOptions.gracePeriodSeconds of type int64")
+        raise bad_request(
+            "json: cannot unmarshal string into Go struct field DeleteOptions.gracePeriodSeconds of type int64"
+        )
     if not isinstance(body.get("preconditions") or {}, dict):
         raise bad_request("json: cannot unmarshal array into Go struct field DeleteOptions.preconditions")
     return body
@@ -60,7 +62,12 @@ def delete(api: Api, call: Call, resource: Resource, namespace: str, name: str, 
 
 
 def deleted(resource: Resource, obj: Obj) -> Obj:
-    details = {"name": name_of(obj), "group": resource.group, "kind": resource.plural, "uid": obj["metadata"]["uid"]}
+    details = {
+        "name": name_of(obj),
+        "group": resource.group,
+        "kind": resource.plural,
+        "uid": obj["metadata"]["uid"],
+    }
     return {
         "kind": "Status",
         "apiVersion": "v1",
@@ -133,4 +140,3 @@ def _mark(api: Api, call: Call, resource: Resource, old: Obj, new: Obj, grace: i
         meta.pop("deletionGracePeriodSeconds")
         new["status"] = {**new.get("status", {}), "phase": "Terminating"}
     return new if call.is_dry_run else api.store.put(resource, new)
-

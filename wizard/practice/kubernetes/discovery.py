@@ -16,7 +16,11 @@ _VERBS = {
     "scale": ["get", "patch", "update"],
     "status": ["get", "patch", "update"],
 }
-_KINDS = {"binding": ("", "v1", "Binding"), "eviction": ("policy", "v1", "Eviction"), "scale": ("autoscaling", "v1", "Scale")}
+_KINDS = {
+    "binding": ("", "v1", "Binding"),
+    "eviction": ("policy", "v1", "Eviction"),
+    "scale": ("autoscaling", "v1", "Scale"),
+}
 
 
 def version() -> Obj:
@@ -112,7 +116,12 @@ def _aggregated(groups: list[str]) -> Answer:
         entries = [_entry(resource) for resource in kinds.in_group(group)]
         of_version = {"version": "v1", "resources": entries, "freshness": "Current"}
         items.append({"metadata": {"name": group} if group else {}, "versions": [of_version]})
-    body = {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
+    body = {
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": "apidiscovery.k8s.io/v2",
+        "metadata": {},
+        "items": items,
+    }
     return Answer(200, body, content_type=AGGREGATED)
 
 

@@ -3,7 +3,16 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from wizard.practice.kubernetes import admission, discovery, kinds, openapi, reading, reviews, subresources, writing
+from wizard.practice.kubernetes import (
+    admission,
+    discovery,
+    kinds,
+    openapi,
+    reading,
+    reviews,
+    subresources,
+    writing,
+)
 from wizard.practice.kubernetes.api import Api
 from wizard.practice.kubernetes.request import Answer, Request, Target, target
 from wizard.practice.kubernetes.reviews import Denied

@@ -1,7 +1,7 @@
 """What is in the cluster, in a form in which two moments can be compared.
 
 Left out: what comes and goes by itself (Events, Pods, Endpoints, ReplicaSets, Leases) and what differs each time
-(versions, uids, times, status). Secrets are told by the digests of their values.
+(versions, uids, times, status, who owns a field). Secrets are told by the digests of their values.
 """
 
 import base64
@@ -20,6 +20,7 @@ _TRANSIENT = (
     kinds.REPLICA_SETS,
     kinds.LEASES,
 )
+_REVISION = "deployment.kubernetes.io/revision"
 _METADATA = ("name", "namespace", "labels", "annotations", "finalizers", "ownerReferences")
 
 
@@ -43,15 +44,10 @@ def _key(obj: Obj) -> str:
 def _canonical(obj: Obj) -> Obj:
     out: Obj = clone({key: value for key, value in obj.items() if key not in ("status", "metadata")})
     meta = {key: clone(obj["metadata"][key]) for key in _METADATA if key in obj["metadata"]}
+    if (meta.get("annotations") or {}).pop(_REVISION, None) and not meta["annotations"]:
+        del meta["annotations"]
     for owner in meta.get("ownerReferences", []):
         owner.pop("uid", None)
-    owners = [
-        {key: entry.get(key) for key in ("manager", "operation", "subresource", "fieldsV1") if key in entry}
-        for entry in obj["metadata"].get("managedFields", [])
-        if not str(entry.get("manager", "")).startswith("kube-controller-manager")
-    ]
-    if owners:
-        meta["managedFields"] = sorted(owners, key=str)
     if obj["kind"] == "Secret":
         out["data"] = {key: _digest(value) for key, value in (obj.get("data") or {}).items()}
     return {**out, "metadata": meta}

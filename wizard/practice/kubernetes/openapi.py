@@ -32,7 +32,11 @@ def serve(request: Request) -> Answer | None:
     if path == "openapi/v2":
         # kubectl asks for v2 only as protobuf and does without it when told that there is none.
         if "application/json" not in request.headers.get("accept", "application/json"):
-            return Answer(406, "only the following media types are accepted: application/json\n", content_type="text/plain")
+            return Answer(
+                406,
+                "only the following media types are accepted: application/json\n",
+                content_type="text/plain",
+            )
         return Answer(200, _version_2())
     if path == "openapi/v3":
         return Answer(200, {"paths": {name: {"serverRelativeURL": _address(name)} for name in _documents()}})
@@ -69,7 +73,11 @@ def _version_3(group: str) -> Obj:
         _collect(kind_type(resource.schema_name), schemas, "#/components/schemas/")
         schemas[_name(resource.schema_name)] = _whole(resource, "#/components/schemas/")
         parameters = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in _OPTIONS]
-        operation = {"parameters": parameters, "responses": {}, "x-kubernetes-group-version-kind": _gvk(resource)}
+        operation = {
+            "parameters": parameters,
+            "responses": {},
+            "x-kubernetes-group-version-kind": _gvk(resource),
+        }
         paths[_path(resource)] = {
             verb: {**operation, "x-kubernetes-action": verb} for verb in ("patch", "put")
         }

@@ -27,7 +27,9 @@ class NotDecodable(Exception):
 def decode(data: bytes, resource: Resource) -> Obj:
     """An object with apiVersion and kind, as JSON would have it; raises NotDecodable."""
     if not data.startswith(_MAGIC):
-        raise NotDecodable("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
+        raise NotDecodable(
+            "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
+        )
     try:
         envelope = {number: value for number, _, value in _fields(data[len(_MAGIC) :])}
         meta = {number: value for number, _, value in _fields(envelope.get(1, b""))}

@@ -97,7 +97,9 @@ def _check_one(store: Store, resource: Resource, obj: Obj, quota: Obj, asked: di
 
 def _is_silent(spec: Obj, what: str) -> bool:
     kind, resource = _COMPUTE[what]
-    return any(dig(container, "resources", kind, resource) is None for container in spec.get("containers") or [])
+    return any(
+        dig(container, "resources", kind, resource) is None for container in spec.get("containers") or []
+    )
 
 
 def _container_limits(store: Store, pod: Obj) -> list[Obj]:

@@ -153,7 +153,9 @@ def watch(store: Store, request: Request, target: Target) -> Answer:
         error = expired(f"too old resource version: {version} ({store.revision})").status()
         return Answer(200, iter([_line("ERROR", error)]), content_type="application/json")
     watcher = _Watcher(store, request, target, selection, time.monotonic() + (timeout or _DEFAULT_WATCH_S))
-    return Answer(200, watcher.stream(initial, start, wants_initial=wants_initial), content_type="application/json")
+    return Answer(
+        200, watcher.stream(initial, start, wants_initial=wants_initial), content_type="application/json"
+    )
 
 
 def _line(kind: str, obj: Obj) -> bytes:
@@ -217,4 +219,6 @@ class _Watcher:
         if annotations:
             meta["annotations"] = annotations
         resource = self.target.resource
-        return _line("BOOKMARK", {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": meta})
+        return _line(
+            "BOOKMARK", {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": meta}
+        )

@@ -90,7 +90,9 @@ class Request:
             raise _bad_option(options, why)
         if validation not in ("", "Ignore", "Strict", "Warn"):
             allowed = '"", "Ignore", "Strict", "Warn"'
-            raise _bad_option(options, f'fieldValidation: Unsupported value: "{validation}": supported values: {allowed}')
+            raise _bad_option(
+                options, f'fieldValidation: Unsupported value: "{validation}": supported values: {allowed}'
+            )
         if len(manager) > 128:
             raise _bad_option(options, "fieldManager: Too long: may not be more than 128 bytes")
         return Call(self.user, manager[:128], dry_run == "All", validation or "Warn")
@@ -106,7 +108,9 @@ class Request:
                 raise bad_request(str(error)) from error
         found = self.yaml() if self.content_type == YAML else self.json(resource.kind)
         if not isinstance(found, dict):
-            raise self._unrecognized(resource.kind, "json: cannot unmarshal array into Go value of type struct")
+            raise self._unrecognized(
+                resource.kind, "json: cannot unmarshal array into Go value of type struct"
+            )
         if not isinstance(found.get("metadata", {}), dict):
             raise bad_request(
                 f'{resource.kind} in version "v1" cannot be handled as a {resource.kind}: json: cannot unmarshal '

@@ -60,7 +60,12 @@ def serve(request: Request, target: Target, denied: Denied) -> Answer:
         status, spec = _rules(denied), {}
     else:
         status, spec = _who(request.user), {}
-    answer: Obj = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": {}, "status": status}
+    answer: Obj = {
+        "kind": resource.kind,
+        "apiVersion": resource.api_version,
+        "metadata": {},
+        "status": status,
+    }
     if resource != kinds.SUBJECT_REVIEWS:
         answer["spec"] = spec
     return Answer(201, answer)
@@ -108,6 +113,7 @@ def _rules_of(resource: Resource, denied: Denied) -> list[dict[str, list[str]]]:
 
 
 def _who(user: str) -> Obj:
-    groups = ["system:authenticated"] if user.startswith("system:") else ["system:masters", "system:authenticated"]
+    groups = (
+        ["system:authenticated"] if user.startswith("system:") else ["system:masters", "system:authenticated"]
+    )
     return {"userInfo": {"username": user, "groups": groups}}
-

@@ -11,7 +11,7 @@ from typing import Any
 
 from wizard.practice.kubernetes import inventory
 from wizard.practice.kubernetes.api import Api
-from wizard.practice.kubernetes.controllers import Controllers
+from wizard.practice.kubernetes.controllers import Manager
 from wizard.practice.kubernetes.front import Dropped, Front, Script
 from wizard.practice.kubernetes.objects import Obj
 from wizard.practice.kubernetes.request import JSON, Answer, Request
@@ -114,7 +114,7 @@ class KubernetesServer:
         self._store = Store()
         api = Api(self._store)
         self._front = Front(api, ledger, tokens, denied, pod_logs)
-        self._controllers = Controllers(api, self._store)
+        self._manager = Manager(api)
         self._scheme = "https" if ssl_context else "http"
         self._listener = Listener("kubernetes", self._connection, context=ssl_context, limit=256)
 
@@ -136,13 +136,13 @@ class KubernetesServer:
         self._front.fault = script
 
     def start(self) -> None:
-        self._controllers.start()
+        self._manager.start()
         self._listener.start()
 
     def stop(self) -> None:
         self._store.close()
         self._listener.stop()
-        self._controllers.stop()
+        self._manager.stop()
 
     def dump(self) -> dict[str, Any]:
         """The canonical inventory, to compare before and after; see `inventory`."""

@@ -61,13 +61,16 @@ def _why_no_log(pod: Obj, container: str, *, is_previous: bool) -> str:
         return f"pod {name} does not have a host assigned"
     statuses = dig(pod, "status", "containerStatuses") or []
     waiting = next(
-        (dig(status, "state", "waiting", "reason") for status in statuses if status.get("name") == container), None
+        (dig(status, "state", "waiting", "reason") for status in statuses if status.get("name") == container),
+        None,
     )
     why = waiting or "ContainerCreating"
     if why in ("ContainerCreating", "PodInitializing"):
         return f'container "{container}" in pod "{name}" is waiting to start: {why}'
     if why in ("ImagePullBackOff", "ErrImagePull"):
-        return f'container "{container}" in pod "{name}" is waiting to start: trying and failing to pull image'
+        return (
+            f'container "{container}" in pod "{name}" is waiting to start: trying and failing to pull image'
+        )
     return f'container "{container}" in pod "{name}" is waiting to start: {why}'
 
 
@@ -155,7 +158,9 @@ def bind(api: Api, request: Request, target: Target) -> Answer:
     if not isinstance(node, str) or not node:
         raise bad_request("Binding.target.name: Required value")
     bind_pod(api, request.call("CreateOptions"), target.namespace, target.name, node)
-    return Answer(201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
+    return Answer(
+        201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+    )
 
 
 def bind_pod(api: Api, call: Call, namespace: str, name: str, node: str) -> None:
@@ -164,7 +169,9 @@ def bind_pod(api: Api, call: Call, namespace: str, name: str, node: str) -> None
         pod = clone(api.get(kinds.PODS, namespace, name))
         bound = pod["spec"].get("nodeName")
         if bound:
-            raise conflict(kinds.PODS, name, f"pod {name} is already assigned to node {bound!r}".replace("'", '"'))
+            raise conflict(
+                kinds.PODS, name, f"pod {name} is already assigned to node {bound!r}".replace("'", '"')
+            )
         pod["spec"]["nodeName"] = node
         scheduled = {
             "type": "PodScheduled",
@@ -181,7 +188,9 @@ def bind_pod(api: Api, call: Call, namespace: str, name: str, node: str) -> None
 def evict(api: Api, request: Request, target: Target) -> Answer:
     call = request.call("CreateOptions")
     deletion.delete(api, call, kinds.PODS, target.namespace, target.name, {})
-    return Answer(201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
+    return Answer(
+        201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+    )
 
 
 def finalize(api: Api, request: Request, target: Target) -> Answer:

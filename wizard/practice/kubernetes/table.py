@@ -10,6 +10,7 @@ from wizard.practice.kubernetes.cells import Column
 from wizard.practice.kubernetes.kinds import Resource
 from wizard.practice.kubernetes.objects import Obj
 
+
 def columns(resource: Resource) -> tuple[Column, ...]:
     """Every kind has some: those without their own show name and age."""
     return cells.COLUMNS.get(resource.schema_name, cells.PLAIN)

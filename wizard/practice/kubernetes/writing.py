@@ -48,7 +48,9 @@ def update(api: Api, request: Request, target: Target) -> Answer:
         sent = name_of(new)
         if not sent:
             raise bad_request("name must be provided")
-        raise bad_request(f"the name of the object ({sent}) does not match the name on the URL ({target.name})")
+        raise bad_request(
+            f"the name of the object ({sent}) does not match the name on the URL ({target.name})"
+        )
     with api.store.lock:
         is_there = api.store.get(resource, target.namespace, target.name) is not None
         if not is_there and resource in _CREATED_BY_UPDATE and not new["metadata"].get("resourceVersion"):
@@ -173,7 +175,9 @@ def delete(api: Api, request: Request, target: Target) -> Answer:
     call = _delete_call(request, options)
     resource = stored(target.resource)
     if target.name:
-        return _answer(200, target, deletion.delete(api, call, resource, target.namespace, target.name, options), call)
+        return _answer(
+            200, target, deletion.delete(api, call, resource, target.namespace, target.name, options), call
+        )
     if "deletecollection" not in resource.verbs or resource == kinds.NAMESPACES:
         raise method_not_allowed()
     if resource.is_namespaced and not target.namespace:

@@ -1,80 +1,103 @@
-"""What kube-controller-manager and kube-scheduler do, in one thread woken by changes.
+"""The controllers that matter, in one loop that changes wake."""
 
-The world is small, so every change leads to a look at all of it: each reconciler compares what is with what
-should be and moves one step; it goes on until nothing moves any more.
-"""
-
-import sys
+import logging
 import threading
-import traceback
+import time
 
 from wizard.practice.kubernetes import kinds
 from wizard.practice.kubernetes.api import Api
-from wizard.practice.kubernetes.controllers import (
-    deployments,
-    endpoints,
-    garbage,
-    namespaces,
-    replicas,
-    scheduling,
-)
-from wizard.practice.kubernetes.controllers.desk import Desk
-from wizard.practice.kubernetes.store import Change, Store
+from wizard.practice.kubernetes.controllers.base import SYSTEM, Controller
+from wizard.practice.kubernetes.controllers.deployments import Deployments
+from wizard.practice.kubernetes.controllers.endpoints import Endpoints
+from wizard.practice.kubernetes.controllers.garbage import Garbage
+from wizard.practice.kubernetes.controllers.namespaces import EventExpiry, Namespaces, Quotas, ServiceAccounts
+from wizard.practice.kubernetes.controllers.replicas import Replicas
+from wizard.practice.kubernetes.controllers.scheduler import Scheduler
+from wizard.practice.kubernetes.objects import is_deleting
+from wizard.practice.kubernetes.status import ApiError
+from wizard.practice.kubernetes.store import Change
 
-SEEN_ANYWAY_EVERY_S = 5.0
-_SILENT = frozenset({kinds.EVENTS, kinds.LEASES})
-_RECONCILERS = (
-    namespaces.reconcile,
-    garbage.reconcile,
-    deployments.reconcile,
-    replicas.reconcile,
-    scheduling.reconcile,
-    endpoints.reconcile,
-)
+LOG = logging.getLogger(__name__)
+_IDLE_S = 3600.0
+NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
-def _matters(changes: list[Change]) -> bool:
-    """Events are the controllers' own echo; to follow it would never end."""
-    return any(change.resource not in _SILENT for change in changes)
+class Manager:
+    """`start` also makes what every cluster has from the first moment."""
 
-
-class Controllers:
-    """`start` makes the namespaces that every cluster has."""
-
-    def __init__(self, api: Api, store: Store) -> None:
-        self._desk = Desk(api, store)
-        self._store = store
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="controllers", daemon=True)
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._controllers: tuple[Controller, ...] = (
+            ServiceAccounts(api),
+            Garbage(api),
+            Namespaces(api),
+            Deployments(api),
+            Replicas(api, kinds.REPLICA_SETS),
+            Replicas(api, kinds.REPLICATION_CONTROLLERS),
+            Scheduler(api),
+            Endpoints(api),
+            Quotas(api),
+            EventExpiry(api),
+        )
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        namespaces.seed(self._desk)
-        if not self._thread.is_alive():
-            self._thread.start()
+        if self._thread is not None:
+            return
+        self._make_cluster()
+        self._thread = threading.Thread(target=self._run, name="kubernetes-controllers", daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
-        self._ended.set()
-        self._store.wake()
-        if self._thread.ident is not None:
+        """The store has to be closed before: that ends the loop."""
+        if self._thread is not None:
             self._thread.join(2)
 
-    def _work(self) -> None:
-        while not self._ended.is_set() and not self._store.is_closed:
-            start = self._store.revision
-            self._look()
-            if _matters(self._store.changes(start)):
-                continue
-            seen = start
-            while not self._ended.is_set() and not self._store.is_closed:
-                changes = self._store.wait(seen, SEEN_ANYWAY_EVERY_S)
-                if not changes or _matters(changes):
-                    break
-                seen = changes[-1].revision
+    def _make_cluster(self) -> None:
+        for name in NAMESPACES:
+            self._api.create(SYSTEM, kinds.NAMESPACES, "", {"metadata": {"name": name}})
+        spec = {
+            "clusterIP": "10.96.0.1",
+            "ports": [{"name": "https", "port": 443, "targetPort": 6443}],
+        }
+        labels = {"component": "apiserver", "provider": "kubernetes"}
+        service = {"metadata": {"name": "kubernetes", "labels": labels}, "spec": spec}
+        self._api.create(SYSTEM, kinds.SERVICES, "default", service)
 
-    def _look(self) -> None:
-        for reconcile in _RECONCILERS:
+    def _run(self) -> None:
+        store, revision = self._api.store, 0
+        while not store.is_closed:
+            missed = revision < store.oldest_revision
+            changes = store.wait(revision, self._until_due())
+            if missed:
+                self._note_everything()
+            for change in changes:
+                revision = change.revision
+                for controller in self._controllers:
+                    controller.note(change)
+            for controller in self._controllers:
+                self._work(controller)
+
+    def _until_due(self) -> float:
+        due = [at for controller in self._controllers if (at := controller.next_due()) is not None]
+        return max(0.0, min(due) - time.monotonic()) if due else _IDLE_S
+
+    def _note_everything(self) -> None:
+        for resource in kinds.STORED:
+            for obj in self._api.store.all_of(resource):
+                kind = "MODIFIED" if is_deleting(obj) else "ADDED"
+                for controller in self._controllers:
+                    controller.note(Change(self._api.store.revision, kind, resource, obj, None))
+
+    def _work(self, controller: Controller) -> None:
+        for key in controller.take():
             try:
-                with self._store.lock:
-                    reconcile(self._desk)
-            except Exception:  # noqa: BLE001 - one controller's mistake must not end the others
-                traceback.print_exc(file=sys.stderr)
+                with self._api.store.lock:
+                    controller.reconcile(key)
+                controller.succeeded(key)
+            except ApiError as error:
+                LOG.debug("%s %s: %s", type(controller).__name__, key, error)
+                controller.retry(key)
+            except Exception:
+                LOG.exception("%s %s", type(controller).__name__, key)
+                controller.retry(key)

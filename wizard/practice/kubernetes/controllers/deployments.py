@@ -1,232 +1,273 @@
-"""Deployments: a ReplicaSet for each template, and a roll from the old ones to the new one."""
+"""Deployments: a ReplicaSet for each template, and the way from the old ones to the new one.
+
+Follows `pkg/controller/deployment`: the arithmetic of a rolling update, revisions, conditions and the deadline.
+"""
 
 import hashlib
 import json
-from datetime import UTC, datetime
+from collections.abc import Iterable
 
-from wizard.practice.kubernetes import kinds
-from wizard.practice.kubernetes.controllers.desk import Desk, condition, living, owner_reference
+from wizard.practice.kubernetes import deletion, kinds
+from wizard.practice.kubernetes.api import Api
+from wizard.practice.kubernetes.controllers import progress
+from wizard.practice.kubernetes.controllers.base import SYSTEM, Controller, owner_reference, record_event
 from wizard.practice.kubernetes.objects import (
     Obj,
     clone,
+    controller_of,
     dig,
-    instant,
     is_deleting,
-    is_ready,
+    labels_of,
     name_of,
     namespace_of,
 )
-from wizard.practice.kubernetes.objects import condition as condition_of
 from wizard.practice.kubernetes.rules.workloads import share
+from wizard.practice.kubernetes.selectors import matches
+from wizard.practice.kubernetes.store import Change, Key
 
-HASH = "pod-template-hash"
-REVISION = "deployment.kubernetes.io/revision"
-SOURCE = "deployment-controller"
+_HASH = "pod-template-hash"
+_PREFIX = "deployment.kubernetes.io/"
+REVISION = f"{_PREFIX}revision"
+_SIGNS = "bcdfghjklmnpqrstvwxz2456789"
+_NOT_COPIED = (
+    "kubectl.kubernetes.io/last-applied-configuration",
+    REVISION,
+    f"{_PREFIX}desired-replicas",
+    f"{_PREFIX}max-replicas",
+)
 
 
-def reconcile(desk: Desk) -> None:
-    for deployment in desk.store.all_of(kinds.DEPLOYMENTS):
+def template_hash(template: Obj, collisions: int) -> str:
+    """Ten signs that differ for different templates; a human sees them in the names of ReplicaSets."""
+    text = json.dumps(template, sort_keys=True) + str(collisions or "")
+    number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    return "".join(_SIGNS[number // len(_SIGNS) ** place % len(_SIGNS)] for place in range(10))
+
+
+def limits(deployment: Obj) -> tuple[int, int]:
+    """maxSurge and maxUnavailable in Pods; never both zero."""
+    spec, rolling = deployment["spec"], dig(deployment, "spec", "strategy", "rollingUpdate")
+    if rolling is None:
+        return 0, 0
+    surge = share(rolling["maxSurge"], spec["replicas"], round_up=True)
+    unavailable = min(share(rolling["maxUnavailable"], spec["replicas"]), spec["replicas"])
+    return surge, unavailable if surge or unavailable else 1
+
+
+class Deployments(Controller):
+    def __init__(self, api: Api) -> None:
+        super().__init__(api)
+
+    def keys(self, change: Change) -> Iterable[Key]:
+        namespace = namespace_of(change.obj)
+        if change.resource == kinds.DEPLOYMENTS:
+            yield namespace, name_of(change.obj)
+        elif change.resource == kinds.REPLICA_SETS:
+            owner = controller_of(change.obj)
+            if owner is not None:
+                yield namespace, owner["name"]
+        elif change.resource == kinds.PODS and change.kind == "DELETED":
+            for deployment in self.store.all_of(kinds.DEPLOYMENTS, namespace):
+                if matches(deployment["spec"].get("selector"), labels_of(change.obj)):
+                    yield namespace, name_of(deployment)
+
+    def reconcile(self, key: Key) -> None:
+        deployment = self.store.get(kinds.DEPLOYMENTS, *key)
+        if deployment is None:
+            return
         if is_deleting(deployment):
-            continue
-        sets = desk.owned(kinds.REPLICA_SETS, deployment)
-        current = next((one for one in sets if _template(one) == _template(deployment)), None)
-        if dig(deployment, "spec", "paused"):
-            _tell(desk, deployment, sets, current)
-            continue
-        if current is None:
-            current = _create(desk, deployment, sets)
-            sets = desk.owned(kinds.REPLICA_SETS, deployment)
-        _number(desk, deployment, current, sets)
-        _roll(desk, deployment, current, [one for one in sets if name_of(one) != name_of(current)])
-        _forget(desk, deployment, current)
-        sets = desk.owned(kinds.REPLICA_SETS, deployment)
-        _tell(desk, deployment, sets, next((one for one in sets if name_of(one) == name_of(current)), None))
+            self._finish(deployment)
+            return
+        new = self._current(deployment, self._sets(deployment))
+        if deployment["spec"].get("paused"):
+            self._scale_paused(deployment, new)
+        elif dig(deployment, "spec", "strategy", "type") == "Recreate":
+            self._recreate(deployment, new)
+        else:
+            self._roll(deployment, new)
+        self._finish(deployment)
 
+    def _finish(self, deployment: Obj) -> None:
+        deployment = self.api.get(kinds.DEPLOYMENTS, namespace_of(deployment), name_of(deployment))
+        sets = self._sets(deployment)
+        new = self._current(deployment, sets)
+        status, wait_s = progress.status(deployment, sets, new, limits(deployment)[1])
+        deployment = self.write_status(kinds.DEPLOYMENTS, deployment, status)
+        if wait_s is not None:
+            self.later((namespace_of(deployment), name_of(deployment)), wait_s)
+        if progress.is_complete(deployment):
+            self._clean_up(deployment, [one for one in sets if one is not new])
 
-def _template(owner: Obj) -> Obj:
-    template: Obj = clone(owner["spec"]["template"])
-    (template["metadata"].get("labels") or {}).pop(HASH, None)
-    return template
+    def _sets(self, deployment: Obj) -> list[Obj]:
+        """Its ReplicaSets, oldest first; orphans that fit are adopted."""
+        found = []
+        for one in self.store.all_of(kinds.REPLICA_SETS, namespace_of(deployment)):
+            owner = controller_of(one)
+            if owner is not None and owner["uid"] == deployment["metadata"]["uid"]:
+                found.append(one)
+            elif owner is None and not is_deleting(one) and not is_deleting(deployment):
+                if matches(deployment["spec"].get("selector"), labels_of(one)):
+                    found.append(self._adopt(deployment, one))
+        return sorted(found, key=lambda one: (_revision(one), one["metadata"]["creationTimestamp"]))
 
+    def _adopt(self, deployment: Obj, replica_set: Obj) -> Obj:
+        def how(new: Obj) -> Obj:
+            new["metadata"]["ownerReferences"] = [owner_reference(kinds.DEPLOYMENTS, deployment)]
+            return new
 
-def _create(desk: Desk, deployment: Obj, sets: list[Obj]) -> Obj:
-    text = json.dumps([_template(deployment), dig(deployment, "status", "collisionCount")], sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-    template = clone(deployment["spec"]["template"])
-    template["metadata"]["labels"] = {**template["metadata"].get("labels", {}), HASH: digest}
-    selector = clone(deployment["spec"]["selector"])
-    selector["matchLabels"] = {**selector.get("matchLabels", {}), HASH: digest}
-    revision = max((_revision(one) for one in sets), default=0) + 1
-    body = {
-        "metadata": {
-            "name": f"{name_of(deployment)}-{digest}",
-            "labels": clone(template["metadata"]["labels"]),
-            "annotations": {REVISION: str(revision)},
-            "ownerReferences": [owner_reference(deployment)],
-        },
-        "spec": {"replicas": 0, "selector": selector, "template": template},
-    }
-    return desk.create(kinds.REPLICA_SETS, namespace_of(deployment), body)
+        return self.change(kinds.REPLICA_SETS, replica_set, how)
 
+    def _current(self, deployment: Obj, sets: list[Obj]) -> Obj | None:
+        """The ReplicaSet that has the Deployment's template."""
+        wanted = deployment["spec"]["template"]
+        return next((one for one in sets if _bare_template(one) == wanted), None)
 
-def _revision(owner: Obj) -> int:
-    text = (owner["metadata"].get("annotations") or {}).get(REVISION, "0")
-    return int(text) if text.isdigit() else 0
+    def _ensure(self, deployment: Obj, new: Obj | None, replicas: int) -> Obj:
+        """The new ReplicaSet, made where it is missing, with the next revision."""
+        sets = self._sets(deployment)
+        old = max((_revision(one) for one in sets if new is None or name_of(one) != name_of(new)), default=0)
+        if new is None:
+            new = self._make(deployment, replicas, old + 1)
+        elif _revision(new) <= old:
+            new = self._annotate(kinds.REPLICA_SETS, new, {REVISION: str(old + 1)})
+        if (deployment["metadata"].get("annotations") or {}).get(REVISION) != str(_revision(new)):
+            self._annotate(kinds.DEPLOYMENTS, deployment, {REVISION: str(_revision(new))})
+        return new
 
+    def _annotate(self, resource: kinds.Resource, obj: Obj, annotations: dict[str, str]) -> Obj:
+        def how(new: Obj) -> Obj:
+            new["metadata"]["annotations"] = {**(new["metadata"].get("annotations") or {}), **annotations}
+            return new
 
-def _number(desk: Desk, deployment: Obj, current: Obj, sets: list[Obj]) -> None:
-    """The newest template has the highest revision, also when an old one comes back."""
-    highest = max((_revision(one) for one in sets if name_of(one) != name_of(current)), default=0)
-    revision = _revision(current) if _revision(current) > highest else highest + 1
+        # The real controller writes revisions through the status subresource.
+        return self.change(resource, obj, how, "status" if resource == kinds.DEPLOYMENTS else "")
 
-    def numbered(obj: Obj) -> Obj:
-        obj["metadata"]["annotations"] = {
-            **(obj["metadata"].get("annotations") or {}),
-            REVISION: str(revision),
+    def _make(self, deployment: Obj, replicas: int, revision: int) -> Obj:
+        spec, collisions = deployment["spec"], 0
+        namespace, template = namespace_of(deployment), clone(deployment["spec"]["template"])
+        digest = template_hash(template, collisions)
+        while self.store.get(kinds.REPLICA_SETS, namespace, f"{name_of(deployment)}-{digest}") is not None:
+            collisions += 1
+            digest = template_hash(template, collisions)
+        labels = {**(template["metadata"].get("labels") or {}), _HASH: digest}
+        template["metadata"]["labels"] = labels
+        selector = clone(spec["selector"])
+        selector["matchLabels"] = {**(selector.get("matchLabels") or {}), _HASH: digest}
+        own = deployment["metadata"].get("annotations") or {}
+        name = f"{name_of(deployment)}-{digest}"
+        body: Obj = {
+            "metadata": {
+                "name": name,
+                "labels": labels,
+                "annotations": {
+                    **{key: value for key, value in own.items() if key not in _NOT_COPIED},
+                    f"{_PREFIX}desired-replicas": str(spec["replicas"]),
+                    f"{_PREFIX}max-replicas": str(spec["replicas"] + limits(deployment)[0]),
+                    REVISION: str(revision),
+                },
+                "ownerReferences": [owner_reference(kinds.DEPLOYMENTS, deployment)],
+            },
+            "spec": {"replicas": replicas, "selector": selector, "template": template},
         }
-        return obj
+        if "minReadySeconds" in spec:
+            body["spec"]["minReadySeconds"] = spec["minReadySeconds"]
+        made = self.api.create(SYSTEM, kinds.REPLICA_SETS, namespace, body)
+        if replicas:
+            self._tell(deployment, f"Scaled up replica set {name} from 0 to {replicas}")
+        return made
 
-    for resource, obj in ((kinds.REPLICA_SETS, current), (kinds.DEPLOYMENTS, deployment)):
-        if _revision(obj) != revision:
-            desk.update(resource, obj, numbered)
+    def _tell(self, deployment: Obj, message: str) -> None:
+        record_event(
+            self.api, kinds.DEPLOYMENTS, deployment, "deployment-controller", "ScalingReplicaSet", message
+        )
 
+    def _scale(self, deployment: Obj, replica_set: Obj, replicas: int) -> Obj:
+        before = replica_set["spec"]["replicas"]
+        if before == replicas:
+            return replica_set
 
-def _roll(desk: Desk, deployment: Obj, current: Obj, old: list[Obj]) -> None:
-    wanted = deployment["spec"]["replicas"]
-    if dig(deployment, "spec", "strategy", "type") == "Recreate":
+        def how(new: Obj) -> Obj:
+            new["spec"]["replicas"] = replicas
+            return new
+
+        changed = self.change(kinds.REPLICA_SETS, replica_set, how)
+        way = "up" if replicas > before else "down"
+        self._tell(deployment, f"Scaled {way} replica set {name_of(replica_set)} from {before} to {replicas}")
+        return changed
+
+    def _scale_paused(self, deployment: Obj, new: Obj | None) -> None:
+        if new is not None:
+            self._scale(deployment, new, deployment["spec"]["replicas"])
+
+    def _recreate(self, deployment: Obj, new: Obj | None) -> None:
+        """First no old Pod is left, then the new ones are made."""
+        old = [one for one in self._sets(deployment) if new is None or name_of(one) != name_of(new)]
         for one in old:
-            _scale(desk, deployment, one, 0)
-        if not any(desk.owned(kinds.PODS, one) for one in old):
-            _scale(desk, deployment, current, wanted)
-        return
-    surge, unavailable = _limits(deployment)
-    running = sum(one["spec"]["replicas"] for one in old) + current["spec"]["replicas"]
-    room = wanted + surge - running
-    if current["spec"]["replicas"] > wanted or not old:
-        _scale(desk, deployment, current, wanted)
-    elif current["spec"]["replicas"] < wanted and room > 0:
-        _scale(desk, deployment, current, min(wanted, current["spec"]["replicas"] + room))
-    available = sum(_ready(desk, one) for one in (*old, current))
-    spare = available - (wanted - unavailable)
-    for one in old:
-        replicas = one["spec"]["replicas"]
-        broken = replicas - _ready(desk, one)
-        gone = min(replicas, max(0, broken) + max(0, min(spare, _ready(desk, one))))
-        spare -= max(0, gone - broken)
-        if gone:
-            _scale(desk, deployment, one, replicas - gone)
+            self._scale(deployment, one, 0)
+        uids = {one["metadata"]["uid"] for one in old}
+        left = [
+            pod
+            for pod in self.store.all_of(kinds.PODS, namespace_of(deployment))
+            if (owner := controller_of(pod)) and owner["uid"] in uids
+        ]
+        if left:
+            return
+        wanted = deployment["spec"]["replicas"]
+        self._scale(deployment, self._ensure(deployment, new, wanted), wanted)
+
+    def _roll(self, deployment: Obj, new: Obj | None) -> None:
+        wanted = deployment["spec"]["replicas"]
+        surge, unavailable = limits(deployment)
+        sets = self._sets(deployment)
+        total = sum(one["spec"]["replicas"] for one in sets)
+        have = new["spec"]["replicas"] if new else 0
+        grown = min(wanted, have + max(0, wanted + surge - total)) if have < wanted else wanted
+        new = self._scale(deployment, self._ensure(deployment, new, grown), grown)
+        old = [one for one in self._sets(deployment) if name_of(one) != name_of(new)]
+        if sum(one["spec"]["replicas"] for one in old):
+            self._shrink(deployment, new, old, wanted - unavailable)
+
+    def _shrink(self, deployment: Obj, new: Obj, old: list[Obj], least: int) -> None:
+        """Unhealthy old Pods go first, then as many as keep `least` available."""
+        total = sum(one["spec"]["replicas"] for one in (new, *old))
+        unavailable = new["spec"]["replicas"] - (dig(new, "status", "availableReplicas") or 0)
+        most = total - least - unavailable
+        left = most
+        shrunk = []
+        for one in old:
+            sick = one["spec"]["replicas"] - (dig(one, "status", "availableReplicas") or 0)
+            cut = max(0, min(left, sick))
+            left -= cut
+            shrunk.append(self._scale(deployment, one, one["spec"]["replicas"] - cut) if cut else one)
+        available = sum(dig(one, "status", "availableReplicas") or 0 for one in (new, *shrunk))
+        left = available - least
+        for one in shrunk:
+            cut = max(0, min(left, one["spec"]["replicas"]))
+            left -= cut
+            if cut:
+                self._scale(deployment, one, one["spec"]["replicas"] - cut)
+
+    def _clean_up(self, deployment: Obj, old: list[Obj]) -> None:
+        """Keeps `revisionHistoryLimit` old ReplicaSets."""
+        idle = [
+            one
+            for one in old
+            if not one["spec"]["replicas"] and not dig(one, "status", "replicas") and not is_deleting(one)
+        ]
+        surplus = len(idle) - deployment["spec"]["revisionHistoryLimit"]
+        for one in idle[: max(0, surplus)]:
+            deletion.delete(self.api, SYSTEM, kinds.REPLICA_SETS, namespace_of(one), name_of(one), {})
 
 
-def _limits(deployment: Obj) -> tuple[int, int]:
-    """The numbers behind maxSurge and maxUnavailable; never both nothing."""
-    wanted, rolling = (
-        deployment["spec"]["replicas"],
-        deployment["spec"]["strategy"].get("rollingUpdate") or {},
-    )
-    surge = share(rolling.get("maxSurge", "25%"), wanted, round_up=True)
-    unavailable = share(rolling.get("maxUnavailable", "25%"), wanted)
-    return (surge, 1) if not surge and not unavailable else (surge, unavailable)
+def _revision(obj: Obj) -> int:
+    text = (obj["metadata"].get("annotations") or {}).get(REVISION, "0")
+    return int(text) if text.isdecimal() else 0
 
 
-def _ready(desk: Desk, replica_set: Obj) -> int:
-    return sum(is_ready(pod) for pod in living(desk.owned(kinds.PODS, replica_set)))
-
-
-def _scale(desk: Desk, deployment: Obj, replica_set: Obj, replicas: int) -> None:
-    before = replica_set["spec"]["replicas"]
-    if before == replicas:
-        return
-
-    def scaled(obj: Obj) -> Obj:
-        obj["spec"]["replicas"] = replicas
-        return obj
-
-    desk.update(kinds.REPLICA_SETS, replica_set, scaled)
-    way = "up" if replicas > before else "down"
-    told = f"Scaled {way} replica set {name_of(replica_set)} from {before} to {replicas}"
-    desk.event(deployment, "ScalingReplicaSet", told, source=SOURCE)
-
-
-def _forget(desk: Desk, deployment: Obj, current: Obj) -> None:
-    """Old empty ReplicaSets are kept only so far back as the history limit says."""
-    empty = [
-        one
-        for one in desk.owned(kinds.REPLICA_SETS, deployment)
-        if name_of(one) != name_of(current)
-        and not one["spec"]["replicas"]
-        and not desk.owned(kinds.PODS, one)
-    ]
-    empty.sort(key=_revision)
-    limit = deployment["spec"].get("revisionHistoryLimit", 10)
-    for one in empty[: max(0, len(empty) - limit)]:
-        desk.delete(kinds.REPLICA_SETS, one)
-
-
-def _tell(desk: Desk, deployment: Obj, sets: list[Obj], current: Obj | None) -> None:
-    wanted, (_, unavailable) = deployment["spec"]["replicas"], _limits(deployment)
-    pods = [pod for one in sets for pod in living(desk.owned(kinds.PODS, one))]
-    updated = len(living(desk.owned(kinds.PODS, current))) if current else 0
-    ready = sum(is_ready(pod) for pod in pods)
-    status: Obj = {"observedGeneration": deployment["metadata"].get("generation", 1)}
-    counts = {
-        "replicas": len(pods),
-        "updatedReplicas": updated,
-        "readyReplicas": ready,
-        "availableReplicas": ready,
-        "unavailableReplicas": max(0, max(wanted, len(pods)) - ready),
-    }
-    status |= {name: count for name, count in counts.items() if count}
-    is_complete = updated == wanted == ready == len(pods)
-    status["conditions"] = [
-        _available(deployment, is_enough=ready >= wanted - unavailable),
-        _progressing(deployment, current, counts, is_complete=is_complete),
-        *_failure(deployment, current),
-    ]
-    desk.set_status(kinds.DEPLOYMENTS, deployment, status)
-
-
-def _available(deployment: Obj, *, is_enough: bool) -> Obj:
-    reason = "MinimumReplicasAvailable" if is_enough else "MinimumReplicasUnavailable"
-    message = f"Deployment {'has' if is_enough else 'does not have'} minimum availability."
-    old = condition_of(deployment, "Available")
-    return condition("Available", is_true=is_enough, reason=reason, message=message, old=old)
-
-
-def _progressing(deployment: Obj, current: Obj | None, counts: dict[str, int], *, is_complete: bool) -> Obj:
-    old = condition_of(deployment, "Progressing")
-    name = name_of(current) if current else ""
-    if is_complete:
-        message = f'ReplicaSet "{name}" has successfully progressed.'
-        return condition(
-            "Progressing", is_true=True, reason="NewReplicaSetAvailable", message=message, old=old
-        )
-    before = deployment.get("status") or {}
-    has_moved = any(
-        before.get(key, 0) != counts[key] for key in ("updatedReplicas", "readyReplicas", "replicas")
-    )
-    message = f'ReplicaSet "{name}" is progressing.'
-    if old is not None and old.get("message") == message and not has_moved:
-        waited_s = (datetime.now(UTC) - instant(old["lastUpdateTime"])).total_seconds()
-        if waited_s <= deployment["spec"].get("progressDeadlineSeconds", 600):
-            return old
-    elif old is None or old.get("reason") != "ProgressDeadlineExceeded" or has_moved:
-        return condition(
-            "Progressing",
-            is_true=True,
-            reason="ReplicaSetUpdated",
-            message=message,
-            old=old if not has_moved else None,
-        )
-    late = f'ReplicaSet "{name}" has timed out progressing.'
-    return condition("Progressing", is_true=False, reason="ProgressDeadlineExceeded", message=late, old=old)
-
-
-def _failure(deployment: Obj, current: Obj | None) -> list[Obj]:
-    found = condition_of(current, "ReplicaFailure") if current else None
-    if found is None:
-        return []
-    old = condition_of(deployment, "ReplicaFailure")
-    made = condition(
-        "ReplicaFailure", is_true=True, reason=found["reason"], message=found["message"], old=old
-    )
-    return [made]
+def _bare_template(replica_set: Obj) -> Obj:
+    template = clone(replica_set["spec"]["template"])
+    labels = template["metadata"].get("labels") or {}
+    labels.pop(_HASH, None)
+    if not labels:
+        template["metadata"].pop("labels", None)
+    return template

@@ -1,12 +1,13 @@
-"""Endpoints and EndpointSlices: which Pods a Service leads to, and which of them are ready."""
+"""Endpoints and EndpointSlices of Services, from the Pods that are ready."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from wizard.practice.kubernetes import kinds
-from wizard.practice.kubernetes.controllers.desk import Desk, owner_reference
+from wizard.practice.kubernetes import deletion, kinds
+from wizard.practice.kubernetes.api import random_suffix
+from wizard.practice.kubernetes.controllers.base import SYSTEM, Controller, owner_reference
 from wizard.practice.kubernetes.objects import (
     Obj,
-    clone,
     dig,
     is_deleting,
     is_ready,
@@ -14,126 +15,153 @@ from wizard.practice.kubernetes.objects import (
     name_of,
     namespace_of,
 )
+from wizard.practice.kubernetes.selectors import is_subset
+from wizard.practice.kubernetes.store import Change, Key
 
-SERVICE_LABEL, MANAGED_BY = "kubernetes.io/service-name", "endpointslice.kubernetes.io/managed-by"
+_SERVICE = "kubernetes.io/service-name"
+_ENDED = ("Succeeded", "Failed")
 
 
-def reconcile(desk: Desk) -> None:
-    for service in desk.store.all_of(kinds.SERVICES):
+class Endpoints(Controller):
+    def keys(self, change: Change) -> Iterable[Key]:
+        namespace = namespace_of(change.obj)
+        if change.resource in (kinds.SERVICES, kinds.ENDPOINTS):
+            yield namespace, name_of(change.obj)
+        elif change.resource == kinds.ENDPOINT_SLICES:
+            yield namespace, labels_of(change.obj).get(_SERVICE, "")
+        elif change.resource == kinds.PODS:
+            found = [one for one in (change.obj, change.before) if one is not None]
+            for service in self.store.all_of(kinds.SERVICES, namespace):
+                selector = service["spec"].get("selector")
+                if any(is_subset(selector, labels_of(pod)) for pod in found):
+                    yield namespace, name_of(service)
+
+    def reconcile(self, key: Key) -> None:
+        service = self.store.get(kinds.SERVICES, *key)
+        old = self.store.get(kinds.ENDPOINTS, *key)
+        if service is None or is_deleting(service):
+            is_ours = old is not None and "endpoints.kubernetes.io/managed-by" in labels_of(old)
+            if service is None and is_ours:
+                deletion.delete(self.api, SYSTEM, kinds.ENDPOINTS, *key, {})
+            return
         selector = service["spec"].get("selector")
-        if not selector or is_deleting(service):
-            continue
+        if not selector or service["spec"]["type"] == "ExternalName":
+            return
         pods = [
             pod
-            for pod in desk.store.all_of(kinds.PODS, namespace_of(service))
-            if selector.items() <= labels_of(pod).items()
+            for pod in self.store.all_of(kinds.PODS, key[0])
+            if is_subset(selector, labels_of(pod))
             and dig(pod, "status", "podIP")
-            and not _has_ended(pod)
+            and dig(pod, "status", "phase") not in _ENDED
         ]
-        _put(desk, kinds.ENDPOINT_SLICES, service, _slice(service, pods))
-        _put(desk, kinds.ENDPOINTS, service, _endpoints(service, pods))
-    _drop_stale(desk)
+        self._write_endpoints(service, old, pods)
+        self._write_slice(service, pods)
 
+    def _write_endpoints(self, service: Obj, old: Obj | None, pods: list[Obj]) -> None:
+        everybody = service["spec"].get("publishNotReadyAddresses")
+        groups: dict[str, tuple[list[Obj], Obj]] = {}
+        for pod in pods:
+            if is_deleting(pod) and not everybody:
+                continue
+            ports = _ports(service, pod)
+            _, subset = groups.setdefault(repr(ports), (ports, {}))
+            kind = "addresses" if everybody or is_ready(pod) else "notReadyAddresses"
+            subset.setdefault(kind, []).append(_address(pod))
+        body: Obj = {
+            "metadata": {
+                "name": name_of(service),
+                "labels": {**labels_of(service), "endpoints.kubernetes.io/managed-by": "endpoint-controller"},
+            }
+        }
+        subsets = [{**subset, "ports": ports} for ports, subset in groups.values()]
+        if subsets:
+            body["subsets"] = subsets
+        if old is None:
+            self.api.create(SYSTEM, kinds.ENDPOINTS, namespace_of(service), body)
+            return
 
-def _has_ended(pod: Obj) -> bool:
-    return dig(pod, "status", "phase") in ("Succeeded", "Failed")
+        def how(new: Obj) -> Obj:
+            new["metadata"]["labels"] = body["metadata"]["labels"]
+            new.pop("subsets", None)
+            return {**new, "subsets": subsets} if subsets else new
 
+        self.change(kinds.ENDPOINTS, old, how)
 
-def _put(desk: Desk, resource: Any, service: Obj, wanted: Obj) -> None:
-    namespace = namespace_of(service)
-    live = desk.store.get(resource, namespace, wanted["metadata"]["name"])
-    if live is None:
-        desk.create(resource, namespace, wanted)
-        return
-    body = {key: value for key, value in wanted.items() if key != "metadata"}
-    if any(live.get(key) != value for key, value in body.items()):
-
-        def change(obj: Obj) -> Obj:
-            obj.update(clone(body))
-            return obj
-
-        desk.update(resource, live, change)
-
-
-def _ports(service: Obj, pod: Obj | None) -> list[Obj]:
-    found = []
-    for port in service["spec"].get("ports") or []:
-        number = _target(port, pod)
-        if number is not None:
-            named = {"name": port["name"]} if port.get("name") else {"name": ""}
-            found.append({**named, "port": number, "protocol": port.get("protocol", "TCP")})
-    return found
-
-
-def _target(port: Obj, pod: Obj | None) -> int | None:
-    """The number behind a target port, which may be the name of a container's port."""
-    target = port.get("targetPort", port["port"])
-    if isinstance(target, int):
-        return target
-    for container in dig(pod, "spec", "containers") or []:
-        for one in container.get("ports") or []:
-            if one.get("name") == target:
-                return int(one["containerPort"])
-    return None
+    def _write_slice(self, service: Obj, pods: list[Obj]) -> None:
+        namespace, name = namespace_of(service), name_of(service)
+        content: Obj = {
+            "endpoints": [_endpoint(pod, service) for pod in pods],
+            "ports": _ports(service, pods[0] if pods else None),
+        }
+        found = [
+            one
+            for one in self.store.all_of(kinds.ENDPOINT_SLICES, namespace)
+            if labels_of(one).get(_SERVICE) == name
+        ]
+        if found:
+            self.change(kinds.ENDPOINT_SLICES, found[0], lambda new: {**new, **content})
+            return
+        labels = {
+            **labels_of(service),
+            _SERVICE: name,
+            "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
+        }
+        meta = {
+            "name": f"{name}-{random_suffix()}",
+            "generateName": f"{name}-",
+            "labels": labels,
+            "ownerReferences": [owner_reference(kinds.SERVICES, service)],
+        }
+        body = {"metadata": meta, "addressType": "IPv4", **content}
+        self.api.create(SYSTEM, kinds.ENDPOINT_SLICES, namespace, body)
 
 
 def _reference(pod: Obj) -> Obj:
-    return {
-        "kind": "Pod",
-        "name": name_of(pod),
-        "namespace": namespace_of(pod),
-        "uid": pod["metadata"]["uid"],
-    }
+    meta = pod["metadata"]
+    return {"kind": "Pod", "namespace": meta["namespace"], "name": meta["name"], "uid": meta["uid"]}
 
 
-def _slice(service: Obj, pods: list[Obj]) -> Obj:
-    endpoints = [
-        {
-            "addresses": [pod["status"]["podIP"]],
-            "conditions": {
-                "ready": is_ready(pod),
-                "serving": is_ready(pod),
-                "terminating": is_deleting(pod),
-            },
-            "nodeName": pod["spec"].get("nodeName", ""),
-            "targetRef": _reference(pod),
-        }
-        for pod in pods
-    ]
-    return {
-        "metadata": {
-            "name": f"{name_of(service)}-practice",
-            "labels": {SERVICE_LABEL: name_of(service), MANAGED_BY: "endpointslice-controller.k8s.io"},
-            "ownerReferences": [owner_reference(service)],
+def _address(pod: Obj) -> Obj:
+    found: Obj = {"ip": pod["status"]["podIP"], "targetRef": _reference(pod)}
+    if pod["spec"].get("nodeName"):
+        found["nodeName"] = pod["spec"]["nodeName"]
+    return found
+
+
+def _endpoint(pod: Obj, service: Obj) -> Obj:
+    serving = is_ready({**pod, "metadata": {}})
+    found: Obj = {
+        "addresses": [pod["status"]["podIP"]],
+        "conditions": {
+            "ready": bool(service["spec"].get("publishNotReadyAddresses")) or is_ready(pod),
+            "serving": serving,
+            "terminating": is_deleting(pod),
         },
-        "addressType": "IPv4",
-        "endpoints": endpoints,
-        "ports": _ports(service, pods[0] if pods else None),
+        "targetRef": _reference(pod),
     }
+    if pod["spec"].get("nodeName"):
+        found["nodeName"] = pod["spec"]["nodeName"]
+    return found
 
 
-def _endpoints(service: Obj, pods: list[Obj]) -> Obj:
-    ready = [pod for pod in pods if is_ready(pod)]
-    waiting = [pod for pod in pods if not is_ready(pod) and not is_deleting(pod)]
-    subset: Obj = {}
-    for key, found in (("addresses", ready), ("notReadyAddresses", waiting)):
-        if found:
-            subset[key] = [
-                {
-                    "ip": pod["status"]["podIP"],
-                    "nodeName": pod["spec"].get("nodeName", ""),
-                    "targetRef": _reference(pod),
-                }
-                for pod in found
-            ]
-    if subset:
-        subset["ports"] = _ports(service, pods[0])
-    made: Obj = {"metadata": {"name": name_of(service)}}
-    return {**made, "subsets": [subset]} if subset else {**made, "subsets": []}
+def _ports(service: Obj, pod: Obj | None) -> list[Obj]:
+    """The Service's ports as this Pod has them; a named one that it lacks is left out."""
+    found = []
+    for port in service["spec"].get("ports") or []:
+        number = _number(port.get("targetPort"), pod)
+        if number is not None:
+            entry = {"port": number, "protocol": port.get("protocol", "TCP")}
+            if port.get("name"):
+                entry["name"] = port["name"]
+            found.append(entry)
+    return found
 
 
-def _drop_stale(desk: Desk) -> None:
-    """Endpoints carry their Service's name and go with it; slices have an owner and are garbage then."""
-    for endpoints in desk.store.all_of(kinds.ENDPOINTS):
-        if desk.store.get(kinds.SERVICES, namespace_of(endpoints), name_of(endpoints)) is None:
-            desk.delete(kinds.ENDPOINTS, endpoints)
+def _number(target: Any, pod: Obj | None) -> int | None:
+    if isinstance(target, int):
+        return target
+    for container in dig(pod, "spec", "containers") or []:
+        for port in container.get("ports") or []:
+            if port.get("name") == target:
+                return int(port["containerPort"])
+    return None

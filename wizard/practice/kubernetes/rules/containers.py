@@ -198,7 +198,11 @@ def check_resources(resources: Obj, field: str, problems: Problems) -> None:
             if quantities.amount(value) < 0:
                 problems.invalid(here, value, "must be greater than or equal to 0")
             limit = limits.get(name)
-            if kind == "requests" and limit is not None and quantities.amount(value) > quantities.amount(limit):
+            if (
+                kind == "requests"
+                and limit is not None
+                and quantities.amount(value) > quantities.amount(limit)
+            ):
                 problems.invalid(
                     f"{field}.requests", value, f"must be less than or equal to {name} limit of {limit}"
                 )
@@ -212,7 +216,9 @@ def _check_security(context: Obj | None, field: str, problems: Problems) -> None
     check_seccomp(context.get("seccompProfile"), f"{field}.seccompProfile", problems)
     if context.get("allowPrivilegeEscalation") is False:
         if context.get("privileged"):
-            problems.invalid(field, context, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true")
+            problems.invalid(
+                field, context, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
+            )
         if "CAP_SYS_ADMIN" in (dig(context, "capabilities", "add") or []):
             why = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
             problems.invalid(field, context, why)
@@ -249,7 +255,13 @@ def _check_probe(kind: str, probe: Obj, field: str, problems: Problems) -> None:
             problems.not_supported(f"{here}.scheme", probe[handler]["scheme"], ("HTTP", "HTTPS"))
         if handler == "exec" and not probe[handler].get("command"):
             problems.required(f"{here}.command")
-    for name in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"):
+    for name in (
+        "initialDelaySeconds",
+        "timeoutSeconds",
+        "periodSeconds",
+        "successThreshold",
+        "failureThreshold",
+    ):
         if probe.get(name, 0) < 0:
             problems.invalid(f"{field}.{name}", probe[name], "must be greater than or equal to 0")
     if kind != "readinessProbe" and probe["successThreshold"] != 1:

@@ -46,7 +46,11 @@ def label_key(text: str) -> list[str]:
         ]
     problems = []
     if slash:
-        problems += ["prefix part must be non-empty"] if not prefix else [f"prefix part {p}" for p in subdomain(prefix)]
+        problems += (
+            ["prefix part must be non-empty"]
+            if not prefix
+            else [f"prefix part {p}" for p in subdomain(prefix)]
+        )
     if not name:
         problems.append("name part must be non-empty")
     elif len(name) > 63:
@@ -78,7 +82,13 @@ def config_key(text: str) -> list[str]:
             f"'KEY_NAME',  or 'key-name', regex used for validation is '{CONFIG_KEY}')"
         ]
     if text in (".", "..") or text.startswith(".."):
-        return ["must not be '.'" if text == "." else "must not be '..'" if text == ".." else "must not start with '..'"]
+        return [
+            "must not be '.'"
+            if text == "."
+            else "must not be '..'"
+            if text == ".."
+            else "must not start with '..'"
+        ]
     return []
 
 

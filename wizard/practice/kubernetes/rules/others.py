@@ -6,7 +6,9 @@ from wizard.practice.kubernetes.status import Problems
 
 def default_namespace(namespace: Obj) -> None:
     """Every namespace carries its name as a label and the finalizer that empties it."""
-    namespace["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = namespace["metadata"].get("name", "")
+    namespace["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = namespace["metadata"].get(
+        "name", ""
+    )
     namespace["spec"].setdefault("finalizers", ["kubernetes"])
 
 
@@ -35,7 +37,9 @@ def check_claim(claim: Obj, old: Obj | None, problems: Problems) -> None:
     if not dig(spec, "resources", "requests", "storage"):
         problems.required("spec.resources[storage]")
     if old is not None:
-        fixed = [{key: value for key, value in one.items() if key != "resources"} for one in (spec, old["spec"])]
+        fixed = [
+            {key: value for key, value in one.items() if key != "resources"} for one in (spec, old["spec"])
+        ]
         if fixed[0] != fixed[1] and old["spec"].get("volumeName"):
             problems.forbidden("spec", "spec is immutable after creation except resources.requests")
 

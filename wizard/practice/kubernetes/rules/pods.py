@@ -194,12 +194,19 @@ def _check_volumes(volumes: list[Obj], field: str, problems: Problems) -> set[st
 
 
 def _check_volume(kind: str, source: Obj, field: str, problems: Problems) -> None:
-    needed = {"secret": "secretName", "configMap": "name", "persistentVolumeClaim": "claimName", "hostPath": "path"}
+    needed = {
+        "secret": "secretName",
+        "configMap": "name",
+        "persistentVolumeClaim": "claimName",
+        "hostPath": "path",
+    }
     if kind in needed and not source.get(needed[kind]):
         problems.required(f"{field}.{needed[kind]}")
     mode = source.get("defaultMode")
     if mode is not None and not 0 <= mode <= 0o777:
-        problems.invalid(f"{field}.defaultMode", mode, "must be a number between 0 and 0777 (octal), both inclusive")
+        problems.invalid(
+            f"{field}.defaultMode", mode, "must be a number between 0 and 0777 (octal), both inclusive"
+        )
     for at, item in enumerate(source.get("items") or []):
         here, path = f"{field}.items[{at}]", item.get("path", "")
         if kind in ("secret", "configMap") and not item.get("key"):

@@ -67,7 +67,9 @@ def _check_json(key: str, value: str, problems: Problems) -> None:
         problems.invalid(field, hidden, f"invalid character '{first}' looking for beginning of value")
         return
     if not isinstance(parsed, dict):
-        problems.invalid(field, hidden, "json: cannot unmarshal value into Go value of type map[string]interface {}")
+        problems.invalid(
+            field, hidden, "json: cannot unmarshal value into Go value of type map[string]interface {}"
+        )
 
 
 def check_config_map(config_map: Obj, old: Obj | None, problems: Problems) -> None:

@@ -45,7 +45,9 @@ def prepare(service: Obj, old: Obj | None) -> None:
             if field in before:
                 spec.setdefault(field, before[field])
     has_node_ports = spec["type"] in _WITH_NODE_PORTS
-    known = {(port.get("protocol"), port.get("port")): port.get("nodePort") for port in before.get("ports") or []}
+    known = {
+        (port.get("protocol"), port.get("port")): port.get("nodePort") for port in before.get("ports") or []
+    }
     for port in spec.get("ports") or []:
         node_port = known.get((port.get("protocol"), port.get("port")))
         if has_node_ports and node_port:
@@ -82,7 +84,11 @@ def check(service: Obj, old: Obj | None, problems: Problems) -> None:
     if old is not None and old["spec"].get("clusterIP") and spec.get("clusterIP") != old["spec"]["clusterIP"]:
         problems.invalid("spec.clusterIPs[0]", [spec.get("clusterIP")], "may not change once set")
     elif addresses[0] not in ("", "None") and not _is_address(addresses[0]):
-        problems.invalid("spec.clusterIPs[0]", addresses[0], "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
+        problems.invalid(
+            "spec.clusterIPs[0]",
+            addresses[0],
+            "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+        )
     for field in ("externalTrafficPolicy", "internalTrafficPolicy"):
         if spec.get(field, "Cluster") not in ("Cluster", "Local"):
             problems.not_supported(f"spec.{field}", spec[field], ("Cluster", "Local"))
@@ -108,7 +114,14 @@ def _check_ports(ports: list[Obj], kind: str, problems: Problems) -> None:
             problems.forbidden(f"{field}.nodePort", "may not be used when `type` is 'ClusterIP'")
         key = (port["protocol"], port.get("port"))
         if key in seen:
-            shown = {"Name": "", "Protocol": key[0], "AppProtocol": None, "Port": key[1], "TargetPort": 0, "NodePort": 0}
+            shown = {
+                "Name": "",
+                "Protocol": key[0],
+                "AppProtocol": None,
+                "Port": key[1],
+                "TargetPort": 0,
+                "NodePort": 0,
+            }
             problems.duplicate(field, shown)
         seen.add(key)
 
@@ -173,12 +186,20 @@ def allocate(service: Obj, others: Iterable[Obj], problems: Problems) -> None:
     if not spec.get("clusterIP"):
         spec["clusterIP"] = _free_address(taken)
     elif spec["clusterIP"] != "None" and spec["clusterIP"] in taken:
-        problems.invalid("spec.clusterIPs", [spec["clusterIP"]], f"failed to allocate IP {spec['clusterIP']}: provided IP is already allocated")
+        problems.invalid(
+            "spec.clusterIPs",
+            [spec["clusterIP"]],
+            f"failed to allocate IP {spec['clusterIP']}: provided IP is already allocated",
+        )
     spec["clusterIPs"] = [spec["clusterIP"]]
     spec.setdefault("ipFamilies", ["IPv4"])
     spec.setdefault("ipFamilyPolicy", "SingleStack")
-    if spec["type"] == "NodePort" or (spec["type"] == "LoadBalancer" and spec["allocateLoadBalancerNodePorts"]):
-        _allocate_ports(spec["ports"], {p.get("nodePort") for one in specs for p in one.get("ports") or []}, problems)
+    if spec["type"] == "NodePort" or (
+        spec["type"] == "LoadBalancer" and spec["allocateLoadBalancerNodePorts"]
+    ):
+        _allocate_ports(
+            spec["ports"], {p.get("nodePort") for one in specs for p in one.get("ports") or []}, problems
+        )
 
 
 def _free_address(taken: set[Any]) -> str:

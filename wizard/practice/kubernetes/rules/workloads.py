@@ -130,7 +130,11 @@ def _check_strategy(strategy: Obj, problems: Problems) -> None:
     elif rolling is not None:
         for name in ("maxUnavailable", "maxSurge"):
             _check_share(rolling[name], f"{field}.{name}", problems)
-        if not problems and share(rolling["maxUnavailable"], 100) == 0 and share(rolling["maxSurge"], 100) == 0:
+        if (
+            not problems
+            and share(rolling["maxUnavailable"], 100) == 0
+            and share(rolling["maxSurge"], 100) == 0
+        ):
             problems.invalid(
                 f"{field}.maxUnavailable", rolling["maxUnavailable"], "may not be 0 when `maxSurge` is 0"
             )
@@ -142,8 +146,10 @@ def _check_share(value: Any, field: str, problems: Problems) -> None:
             problems.invalid(field, value, "must be greater than or equal to 0")
     elif not value.removesuffix("%").isdecimal() or not value.endswith("%"):
         problems.invalid(
-            field, value, "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',"
-            "  or '93%', regex used for validation is '[0-9]+%')"
+            field,
+            value,
+            "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',"
+            "  or '93%', regex used for validation is '[0-9]+%')",
         )
     elif field.endswith("maxUnavailable") and int(value[:-1]) > 100:
         problems.invalid(field, value, "must not be greater than 100%")
