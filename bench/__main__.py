@@ -1,0 +1,36 @@
+"""Measures everything, prints the table, and writes it to bench/results/.
+
+Ends with 1 if something could not be measured. An aim that was missed is told in the table only: a busy
+machine is no mistake.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import frames, ready, report, whole
+from bench.result import Budget, Row
+
+RESULTS = Path(__file__).parent / "results"
+WHOLE_RUN_S = 170.0
+
+PARTS: tuple[Callable[[Budget], list[Row]], ...] = (ready.rows, frames.rows, whole.rows)
+
+
+def main() -> int:
+    around = report.surroundings()
+    budget = Budget(WHOLE_RUN_S)
+    rows: list[Row] = []
+    for part in PARTS:
+        print(f"{part.__module__} ({budget.left_s:.0f} s left) …", file=sys.stderr, flush=True)
+        rows += part(budget)
+    table = report.markdown(around, rows)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "latest.md").write_text(table, encoding="utf-8")
+    (RESULTS / "latest.json").write_text(report.as_json(around, rows), encoding="utf-8")
+    print(table, end="")
+    return 1 if any(row.value is None for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
