@@ -16,6 +16,7 @@ from wizard.events import CheckStatus, Event, StepId
 from wizard.facts import FactBook
 from wizard.journal import Journal
 from wizard.practice.aws import AwsServer
+from wizard.practice.kubernetes import KubernetesServer
 from wizard.practice.ledger import Ledger
 from wizard.practice.pki import Authority
 from wizard.services import Services
@@ -66,20 +67,20 @@ def administrator() -> Iterator[Callable[[str], Aws]]:
 
 
 @pytest.fixture
-def kube_server(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """An empty cluster, and a kubeconfig that leads to it."""
-    from wizard.practice.kubernetes import KubernetesServer
-
+def kube_server(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[KubernetesServer]:
+    """An empty cluster, and a kubeconfig that leads to it; `denied` is a set that a test may fill."""
     authority, token = Authority(), "token-of-the-test"
     server = KubernetesServer(
-        ledger, ssl_context=authority.server_context(["127.0.0.1"]), tokens={token: "tester"}
+        ledger, ssl_context=authority.server_context(["127.0.0.1"]), tokens={token: "tester"}, denied=set()
     )
     server.start()
     root = tmp_path / "root.pem"
     root.write_bytes(authority.root_pem)
     write_kubeconfig(tmp_path / "kubeconfig", server.url, str(root), token)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
-    yield
+    yield server
     server.stop()
 
 
