@@ -29,7 +29,7 @@ from wizard.services._acme_words import Refusal, not_proven, refused
 from wizard.services.certificates import read_key
 
 NONCE_TRIES = 4
-FOREIGN = (errors.Error, JoseError, requests.RequestException, KeyError, TypeError, ValueError)
+FOREIGN = (errors.Error, JoseError, requests.RequestException, LookupError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ class Resolver:
     def __init__(self, endpoints: Endpoints) -> None:
         self._endpoints = endpoints
         self._named = tuple(_server(text) for text in endpoints.nameservers)
+        self._is_port_blocked = False
 
     def addresses(self, name: str) -> tuple[str, ...]:
         """IPv4 and IPv6 addresses, those of a CNAME's target included."""
@@ -49,10 +50,12 @@ class Resolver:
         """By public resolvers; over HTTPS (RFC 8484) where port 53 is blocked."""
         if self._named:
             return self.lookup(name, rdtype)
-        try:
-            return self._ask(_resolver([_server(text) for text in PUBLIC_SERVERS]), name, rdtype)
-        except Unreachable:
-            return self._over_https(name, rdtype)
+        if not self._is_port_blocked:
+            try:
+                return self._ask(_resolver([_server(text) for text in PUBLIC_SERVERS]), name, rdtype)
+            except Unreachable:
+                self._is_port_blocked = True
+        return self._over_https(name, rdtype)
 
     def authoritative(
         self, zone: str, name: str, rdtype: str, *, name_servers: Sequence[str]

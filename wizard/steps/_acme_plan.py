@@ -1,0 +1,178 @@
+"""What is to be done about the certificate: pure, from answers and facts."""
+
+from collections.abc import Iterator
+
+from wizard import names
+from wizard.answers import Answers
+from wizard.errors import Problem
+from wizard.events import Verb
+from wizard.facts import CertificateFacts, SecretFacts
+from wizard.step import Change, Consent, Plan
+
+REGISTER, ISSUE, IMPORT = "register-account", "issue-certificate", "import-certificate"
+METHODS = ("webroot", "import")
+RENEWAL_NOTE = (
+    "A renewal by webroot works only until the DNS step has led the name to the load balancer: "
+    "port 80 is the balancer's then."
+)
+
+
+def plan_certificate(answers: Answers, facts: CertificateFacts | None) -> Plan:
+    """Nothing where the step was not looked at, and nothing where the certificate is right."""
+    if facts is None or not answers.certificate.domain:
+        return Plan()
+    reason = why_needed(answers, facts)
+    if not reason:
+        return Plan()
+    touched = [facts.secret]
+    changes = []
+    is_import = answers.certificate.method == "import"
+    if not is_import and needs_account(facts):
+        touched.append(facts.account_secret)
+        changes.append(_register(answers, facts))
+    changes.append(_import(answers, facts, reason) if is_import else _issue(answers, facts, reason))
+    blockers = (*_foreign(answers, touched), *(() if is_import else _refusals(answers, facts)))
+    consents = tuple(each for each in _consents(touched) if not each.is_given(answers))
+    return Plan(tuple(changes), consents, blockers, () if is_import else (RENEWAL_NOTE,))
+
+
+def why_needed(answers: Answers, facts: CertificateFacts) -> str:
+    """Why another certificate must be got, "" where the one in the Secret will do.
+
+    A chain that does not hold is no reason where this CA has issued it already: the next would be the same.
+    """
+    from wizard.services.certificates import covers
+
+    chain, domain = facts.chain, answers.certificate.domain
+    if chain is None:
+        return "there is none yet"
+    if not chain.key_matches:
+        return "the key beside the present one does not belong to it"
+    if not covers(chain.names, domain):
+        return f"the present one is for {', '.join(chain.names) or 'no name'}"
+    if facts.is_due:
+        return f"the present one runs out on {chain.not_after:%Y-%m-%d}"
+    if answers.certificate.method == "import":
+        is_other = facts.imported is not None and facts.imported.serial != chain.serial
+        return "the file holds another one" if is_other else ""
+    if facts.issued_by and facts.issued_by != facts.directory:
+        return f"the present one was issued by {facts.issued_by}"
+    if not facts.issued_by and chain.chain_error:
+        return "the chain of the present one does not hold"
+    return ""
+
+
+def needs_account(facts: CertificateFacts) -> bool:
+    """Accounts of different CAs, staging and production among them, are separate."""
+    return not facts.account_uri or facts.account_directory != facts.directory
+
+
+def _register(answers: Answers, facts: CertificateFacts) -> Change:
+    secret = facts.account_secret
+    exists = secret is not None and secret.exists
+    contact = f" with the contact {answers.certificate.email}" if answers.certificate.email else ""
+    return Change(
+        REGISTER,
+        Verb.CHANGE if exists else Verb.CREATE,
+        "ACME account",
+        names.ACME_ACCOUNT_SECRET,
+        f"ACME account at {facts.directory}{contact}, its key in the Secret {names.ACME_ACCOUNT_SECRET}",
+        {"directory": facts.directory, "existed": exists},
+    )
+
+
+def _issue(answers: Answers, facts: CertificateFacts, reason: str) -> Change:
+    wanted = answers.certificate
+    return Change(
+        ISSUE,
+        _verb(facts),
+        "certificate",
+        wanted.domain,
+        f"certificate for {wanted.domain} from {facts.directory} by {wanted.method} ({reason}), "
+        f"in the Secret {names.CERTIFICATE_SECRET}",
+        {**_params(answers, facts), "directory": facts.directory},
+        command=f"certbot certonly --webroot -w {wanted.webroot} -d {wanted.domain}",
+    )
+
+
+def _import(answers: Answers, facts: CertificateFacts, reason: str) -> Change:
+    wanted = answers.certificate
+    return Change(
+        IMPORT,
+        _verb(facts),
+        "certificate",
+        wanted.domain,
+        f"certificate for {wanted.domain} from {wanted.cert_file} ({reason}), "
+        f"in the Secret {names.CERTIFICATE_SECRET}",
+        {**_params(answers, facts), "serial": facts.imported.serial if facts.imported else ""},
+        command=f"kubectl -n {answers.connect.namespace} create secret generic {names.CERTIFICATE_SECRET} "
+        f"--from-file={names.CERTIFICATE_KEY}={wanted.cert_file} "
+        f"--from-file={names.PRIVATE_KEY}={wanted.key_file}",
+    )
+
+
+def _verb(facts: CertificateFacts) -> Verb:
+    return Verb.CHANGE if facts.chain else Verb.CREATE
+
+
+def _params(answers: Answers, facts: CertificateFacts) -> dict[str, object]:
+    return {
+        "domain": answers.certificate.domain,
+        "former_serial": facts.chain.serial if facts.chain else "",
+        "existed": facts.secret is not None and facts.secret.exists,
+    }
+
+
+def _refusals(answers: Answers, facts: CertificateFacts) -> Iterator[Problem]:
+    """What would make the CA, or this version, say no."""
+    wanted = answers.certificate
+    if wanted.method not in METHODS:
+        yield Problem(
+            "method-not-there",
+            f"The method {wanted.method} is not in this version.",
+            "It knows webroot and import.",
+            'Set [certificate] method = "webroot", or import a certificate got in another way.',
+        )
+    if not wanted.agree_tos:
+        terms = f" ({facts.terms})" if facts.terms else ""
+        yield Problem(
+            "terms-not-agreed",
+            f"The CA issues only to those who agree to its terms of service{terms}.",
+            "Only you can agree.",
+            "Read them, then set [certificate] agree_tos = true.",
+        )
+    if facts.needs_external_account and not wanted.eab_kid and needs_account(facts):
+        yield Problem(
+            "external-account-needed",
+            f"The CA {facts.directory} only takes accounts that are bound to one of its customers.",
+            "It gives each customer a key ID and an HMAC key.",
+            "Set [certificate] eab_kid, and the HMAC key in KUBE_REGISTRY_EAB_HMAC.",
+        )
+    if wanted.profile and facts.profiles and wanted.profile not in facts.profiles:
+        yield Problem(
+            "profile-unknown",
+            f"The CA does not offer the certificate profile {wanted.profile}.",
+            f"It offers {', '.join(facts.profiles)}.",
+            "Correct [certificate] profile, or leave it empty.",
+        )
+
+
+def _foreign(answers: Answers, touched: list[SecretFacts | None]) -> Iterator[Problem]:
+    for secret in touched:
+        if secret is not None and secret.owner not in {"", answers.setup}:
+            yield Problem(
+                "other-setup",
+                f"The Secret {secret.name} belongs to the setup {secret.owner}.",
+                "A namespace holds one setup.",
+                f"Choose another namespace, or go on with the setup {secret.owner}.",
+            )
+
+
+def _consents(touched: list[SecretFacts | None]) -> Iterator[Consent]:
+    nobodys = [each.name for each in touched if each is not None and each.exists and not each.owner]
+    if nobodys:
+        question = (
+            f"The Secret {' and the Secret '.join(nobodys)} was there before. May the wizard change it? "
+            "What it holds is kept beside, and undo puts it back."
+        )
+        yield Consent("adopt", "secrets", question)
