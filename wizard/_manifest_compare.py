@@ -17,6 +17,8 @@ Path = tuple[Step, ...]
 # What tells the elements of a list apart (kubernetes.io, "Merge strategy": x-kubernetes-list-map-keys).
 LIST_KEYS = (("mountPath",), ("containerPort", "protocol"), ("port", "protocol"), ("key",), ("name",))
 UNORDERED = ("loadBalancerSourceRanges", "drop")
+# One more label here, and other Pods are meant, or none.
+ATOMIC = ("selector", "matchLabels")
 QUANTITIES = ("requests", "limits")
 SUFFIXES = {
     "n": Decimal("1e-9"),
@@ -77,7 +79,9 @@ def shown(path: Path) -> str:
 def _walk(wanted: object, live: object, path: Path) -> Iterator[Path]:
     if _is_empty(wanted) and _is_empty(live):
         return
-    if isinstance(wanted, Mapping) and isinstance(live, Mapping):
+    if path and path[-1] in ATOMIC and wanted != live:
+        yield path
+    elif isinstance(wanted, Mapping) and isinstance(live, Mapping):
         for key, value in wanted.items():
             yield from _walk(value, live.get(key), (*path, key))
     elif isinstance(wanted, list) and isinstance(live, list):

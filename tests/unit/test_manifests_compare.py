@@ -98,6 +98,13 @@ def test_source_ranges_are_a_set_and_empty_means_none() -> None:
     assert differences(open_service, live) == ("spec.loadBalancerSourceRanges",)
 
 
+def test_one_more_label_in_a_selector_is_a_difference() -> None:
+    wanted = manifests.service(ANSWERS)
+    live = copy.deepcopy(wanted)
+    live["spec"]["selector"]["app"] = "other"
+    assert differences(wanted, live) == ("spec.selector",)
+
+
 def test_a_dropped_wish_shows_in_the_digest() -> None:
     internal = from_mapping({"setup": "team", "deploy": {"scheme": "internal"}})
     live = manifests.service(internal)
