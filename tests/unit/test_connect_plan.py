@@ -226,6 +226,13 @@ def test_a_default_deny_policy_is_a_warning(spec: dict[str, Any], is_closed: boo
     assert codes(findings.warnings) == ["default-deny"] * is_closed
 
 
+def test_a_quota_counts_before_its_status_is_there() -> None:
+    findings = Findings()
+    fresh = {"metadata": {"name": "small"}, "spec": {"hard": {"services": "0"}}}
+    limits.judge_quotas([fresh], [], answers(), findings)
+    assert codes(findings.problems) == ["quota-exceeded"]
+
+
 def test_a_default_cpu_limit_satisfies_a_quota_that_counts_it() -> None:
     findings = Findings()
     ranges = [{"spec": {"limits": [{"type": "Container", "default": {"cpu": "1"}}]}}]

@@ -9,10 +9,12 @@ import bcrypt
 import pytest
 
 from wizard import names, ownership, rules
+from wizard.errors import Conflict
 from wizard.events import CheckStatus
 from wizard.services.cluster import Cluster
 from wizard.step import Plan
 from wizard.steps.htpasswd import HtpasswdStep, planning
+from wizard.steps.htpasswd.step import FILE
 
 STEP = HtpasswdStep()
 MakeRig = Callable[..., Any]
@@ -199,6 +201,17 @@ def test_a_change_that_was_carried_out_is_not_repeated(
     for change in changes:
         rig.apply(STEP, change)
     assert (mutations(), lines_of(cluster)) == before
+
+
+def test_what_changed_between_reading_and_writing_is_not_overwritten(
+    cluster: Cluster, make_rig: MakeRig
+) -> None:
+    rig_for(make_rig, {"alice": "first"}).run(STEP)
+    read = cluster.read_secret(names.HTPASSWD_SECRET)
+    add_by_hand(cluster, f"zoe:{FOREIGN}")
+    with pytest.raises(Conflict):
+        FILE.write(cluster, read, b"", setup="registry")
+    assert "zoe" in lines_of(cluster)
 
 
 # A file that was there before
