@@ -34,7 +34,7 @@ from wizard.events import (
 from wizard.facts import FactBook
 from wizard.journal import Journal
 from wizard.parallel import side_by_side
-from wizard.services import Services
+from wizard.services import Services, load
 from wizard.state import SetupDirectory
 from wizard.step import Change, Check, CheckResult, Context, Plan, Step
 from wizard.steps import all_steps
@@ -74,6 +74,7 @@ class Engine:
 
         What connect found stands in the way goes first: it says more than what then fails because of it.
         """
+        load()
         steps = [all_steps()[step] for step in wanted]
         seen: set[StepId] = set()
 
@@ -108,7 +109,12 @@ class Engine:
         """Looks at all eight steps and plans each; raises Refused where answers are missing."""
         for _, key in answers_module.missing(self.answers):
             raise Refused(_missing(key))
-        self.inspect()
+        try:
+            self.inspect()
+        except Cancelled:
+            raise
+        except WizardError as error:
+            raise Refused(error.problem) from error
         return {step: self.plan(step) for step in STEPS}
 
     def users_without_password(self) -> list[str]:

@@ -72,11 +72,31 @@ class Narrator:
         self._is_terminal = self._out.isatty()
         self._lock = threading.Lock()
         self._transient = False
+        self._open: StepId | None = None
+        self._held: dict[StepId, list[Event]] = {}
 
     def __call__(self, event: Event) -> None:
         with self._lock:
-            self._tell(event)
+            self._take(event)
             self._out.flush()
+
+    def _take(self, event: Event) -> None:
+        """One step at a time: what others do side by side is held until the open one has ended."""
+        step: StepId | None = getattr(event, "step", None)
+        if step is not None and self._open not in {None, step}:
+            self._held.setdefault(step, []).append(event)
+            return
+        if isinstance(event, RunFinished):
+            for held in [each for events in self._held.values() for each in events]:
+                self._tell(held)
+            self._held.clear()
+        self._open = step if isinstance(event, StepStarted) else self._open
+        self._tell(event)
+        if isinstance(event, StepFinished):
+            self._open = None
+            following = next(iter(self._held), None)
+            for held in self._held.pop(following, []) if following else []:
+                self._take(held)
 
     def _tell(self, event: Event) -> None:
         match event:

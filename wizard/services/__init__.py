@@ -3,6 +3,7 @@
 `Services` makes each client when it is first needed, so that a screen can open before any SDK is loaded.
 """
 
+import importlib
 import threading
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,23 @@ if TYPE_CHECKING:
     from wizard.services.aws import Aws
     from wizard.services.cluster import Cluster
     from wizard.services.resolver import Resolver
+
+
+_loading = threading.Lock()
+
+
+def load() -> None:
+    """Imports what the clients need, in one thread: the SDKs import each other in circles.
+
+    Two threads that first meet such a circle at once see half-made modules and fail.
+    """
+    with _loading:
+        importlib.import_module("boto3")
+        importlib.import_module("requests")
+        importlib.import_module("kubernetes.config")
+        importlib.import_module("kubernetes.dynamic")
+        for name in ("aws", "cluster", "resolver", "web", "tls", "registry", "certificates"):
+            importlib.import_module(f"wizard.services.{name}")
 
 
 class Services:
