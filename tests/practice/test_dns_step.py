@@ -1,5 +1,7 @@
 """The dns step against Route53, name servers, proxy and balancer of the practice world."""
 
+import base64
+import json
 import secrets
 import socket
 import threading
@@ -10,22 +12,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from wizard.answers import Answers, from_mapping
 from wizard.checks import run_checks
 from wizard.endpoints import Endpoints
 from wizard.errors import AccessDenied, Conflict, WizardError
-from wizard.events import CheckStatus, Event, StepId, Verb
+from wizard.events import CheckStatus, Event, Noted, StepId, Verb, WaitStarted
 from wizard.facts import BalancerFacts, CertificateFacts, ChainFacts, DeployFacts, FactBook
 from wizard.journal import Journal
 from wizard.practice.aws import AwsServer
 from wizard.practice.dns import DnsServer
+from wizard.practice.kubernetes import KubernetesServer
 from wizard.practice.ledger import Ledger
 from wizard.practice.listener import Listener
 from wizard.practice.network import WEB_ADDRESS, Network
 from wizard.practice.pki import Authority
 from wizard.practice.proxy import ProxyServer
 from wizard.services import Services, tls
+from wizard.services.cluster import Cluster
 from wizard.step import Change, CheckResult, Context, Plan
 from wizard.steps._dns_records import wanted_sets
 from wizard.steps.dns import DnsStep
@@ -456,3 +461,82 @@ def test_a_record_that_was_taken_away_is_seen(place: Place, make_rig: MakeRig) -
     found = statuses(rig.verify())
     assert found["record"] is CheckStatus.FAILED
     assert found["public"] is found["serial"] is CheckStatus.SKIPPED
+
+
+@pytest.fixture
+def service(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A cluster whose Service kube-registry has the balancer's name."""
+    authority = Authority()
+    server = KubernetesServer(
+        place.ledger, ssl_context=authority.server_context(["127.0.0.1"]), tokens={"token": "tester"}
+    )
+    server.start()
+    root = base64.b64encode(authority.root_pem).decode()
+    config = {
+        "clusters": [{"name": "test", "cluster": {"server": server.url, "certificate-authority-data": root}}],
+        "users": [{"name": "test", "user": {"token": "token"}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        "current-context": "test",
+    }
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    cluster = Cluster("", "default", Endpoints(), aws=lambda: pytest.fail("AWS is not asked here"))
+    ports = [{"port": 443, "targetPort": 5000}]
+    cluster.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "kube-registry"},
+            "spec": {"type": "LoadBalancer", "ports": ports},
+        }
+    )
+    status = {"loadBalancer": {"ingress": [{"hostname": place.balancer.dns_name}]}}
+    requests.patch(
+        f"{server.url}/api/v1/namespaces/default/services/kube-registry/status",
+        json={"status": status},
+        headers={"Authorization": "Bearer token", "Content-Type": "application/merge-patch+json"},
+        verify=str(write(tmp_path / "cluster.pem", authority.root_pem)),
+        timeout=10,
+    ).raise_for_status()
+    yield
+    cluster.close()
+    server.stop()
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.usefixtures("service")
+@pytest.mark.parametrize("kind", ["CNAME", "A"])
+def test_a_record_made_by_hand_is_shown_and_waited_for(kind: str, place: Place, make_rig: MakeRig) -> None:
+    rig = make_rig(provider="manual")
+    (planned,) = rig.plan().changes
+    assert planned.params["former"] == f"A {WEB_ADDRESS}"
+    value = f"{place.balancer.dns_name}." if kind == "CNAME" else BALANCER_ADDRESS
+    record = {"Name": f"{DOMAIN}.", "Type": kind, "TTL": 1, "ResourceRecords": [{"Value": value}]}
+
+    def make_it(event: Event) -> None:
+        rig.events.append(event)
+        if isinstance(event, WaitStarted):
+            change(rig.services, place.zone_id, "DELETE", FORMER)
+            change(rig.services, place.zone_id, "CREATE", record)
+
+    with rig.journal.intend(StepId.DNS, planned) as entry:
+        entry.done(STEP.apply(replace(rig.context(), emit=make_it), planned, entry))
+    shown = [event.text for event in rig.events if isinstance(event, Noted)]
+    assert f"{DOMAIN}. CNAME {place.balancer.dns_name.lower()}." in shown[0]
+    assert rig.plan() == Plan()
+    assert set(statuses(rig.verify()).values()) == {CheckStatus.PASSED}
+    assert "remove it there" in rig.undo()[0]
+    assert f"A {WEB_ADDRESS}" in rig.journal.entries()[0].change.params["former"]
+
+
+@pytest.mark.usefixtures("service")
+def test_a_record_that_was_never_made_by_hand_is_told(make_rig: MakeRig) -> None:
+    rig = make_rig(provider="manual")
+    rig.plan()
+    result = rig.verify()["record"]
+    assert result.problem is not None
+    assert (result.problem.code, "CNAME" in result.problem.fix) == ("record-elsewhere", True)

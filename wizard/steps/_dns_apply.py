@@ -6,7 +6,14 @@ from botocore.exceptions import ClientError
 
 from wizard.errors import Conflict, Problem, Unreachable, wizard_error
 from wizard.polling import NotReady, WaitedTooLong
-from wizard.steps._dns_look import leads_to, record_sets, served_serial, target_of, wanted_serial
+from wizard.steps._dns_look import (
+    address_type,
+    leads_to,
+    record_sets,
+    served_serial,
+    target_of,
+    wanted_serial,
+)
 from wizard.steps._dns_plan import changes
 from wizard.steps._dns_records import ADDRESS_TYPES, addresses_in, are_same, facts_of, joined, longest_ttl_s
 
@@ -108,8 +115,8 @@ def await_record(ctx: "Context", change: "Change") -> "Receipt":
 
 def by_hand(domain: str, target: str) -> str:
     """What to enter at a DNS host."""
-    if target.replace(".", "").isdigit():
-        return f"Make this record at your DNS host: {domain}. A {target}"
+    if kind := address_type(target):
+        return f"Make this record at your DNS host: {domain}. {kind} {target}"
     return (
         f"Make this record at your DNS host, in place of others of that name: {domain}. CNAME {target}. "
         f"(Where {domain} is the zone's own name, no CNAME is allowed: use ALIAS or ANAME.)"

@@ -1,6 +1,7 @@
 """Which hosted zone answers for the domain, and what it says of it now; nothing waits here."""
 
 import dataclasses
+import ipaddress
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -71,10 +72,18 @@ def leads_to(ctx: "Context", target: str) -> bool:
         return False
     if plain(target) in {plain(name) for name in resolver.public(domain, "CNAME")}:
         return True
-    addresses = set(resolver.public(domain, "A"))
-    if addresses & {target, *resolver.public(target, "A")}:
+    addresses = {*resolver.public(domain, "A"), *resolver.public(domain, "AAAA")}
+    if addresses & ({target} if address_type(target) else {*resolver.public(target, "A")}):
         return True
     return bool(addresses) and served_serial(ctx) == wanted_serial(ctx) != ""
+
+
+def address_type(target: str) -> str:
+    """A or AAAA for an IP address, "" for a name."""
+    try:
+        return "A" if ipaddress.ip_address(target).version == 4 else "AAAA"
+    except ValueError:
+        return ""
 
 
 def wanted_serial(ctx: "Context") -> str:
