@@ -38,7 +38,7 @@ def require_namespace(store: Store, resource: Resource, obj: Obj) -> None:
 
 
 def prepare_pod(store: Store, pod: Obj) -> None:
-    """What mutating admission adds; the default ServiceAccount may still be on its way, any other must be there."""
+    """What mutating admission adds; the default ServiceAccount may still be on its way, another may not."""
     namespace, account = pod["metadata"]["namespace"], pod["spec"]["serviceAccountName"]
     if account != "default" and store.get(kinds.SERVICE_ACCOUNTS, namespace, account) is None:
         why = f'error looking up service account {namespace}/{account}: serviceaccount "{account}" not found'
@@ -57,9 +57,9 @@ def validate(store: Store, call: "Call", resource: Resource, obj: Obj, old: Obj 
         _check_pod(store, call, namespace, obj, old)
     elif resource in _TEMPLATED:
         spec = dig(obj, "spec", "template", "spec") or {}
-        if old is None or spec != dig(old, "spec", "template", "spec"):
-            if found := podsecurity.violations(spec, podsecurity.warned(namespace)):
-                call.warn(f"would violate {found}")
+        is_new = old is None or spec != dig(old, "spec", "template", "spec")
+        if is_new and (found := podsecurity.violations(spec, podsecurity.warned(namespace))):
+            call.warn(f"would violate {found}")
     quota.check(store, resource, obj, old)
 
 

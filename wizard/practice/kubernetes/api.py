@@ -1,7 +1,7 @@
 """The verbs that write: create, update and apply, from a request's JSON to a stored object.
 
-The order is the real server's: decode, defaults, field ownership, allocation, validation (422), admission (403),
-then the store, where optimistic locking decides.
+The order is the real server's: decode, defaults, field ownership, allocation, validation (422), admission
+(403), then the store, where optimistic locking decides.
 """
 
 import secrets
@@ -287,7 +287,8 @@ def _check_same(resource: Resource, old: Obj, new: Obj) -> None:
         raise conflict(
             resource,
             name,
-            f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {old['metadata']['uid']}",
+            f"Precondition failed: UID in precondition: {meta['uid']}, "
+            f"UID in object meta: {old['metadata']['uid']}",
         )
 
 
@@ -308,12 +309,11 @@ def _carry_over(resource: Resource, old: Obj, new: Obj, subresource: str) -> Non
         else:
             new["metadata"].pop(key, None)
     new["metadata"].pop("selfLink", None)
-    kept = ()
+    kept: tuple[str, ...] = ()
     if subresource == "status":
         kept = tuple(key for key in old if key not in ("metadata", "status"))
         if resource.group == "apps":
-            for key in ("labels",):
-                _keep(new["metadata"], old["metadata"], key)
+            _keep(new["metadata"], old["metadata"], "labels")
     elif resource.has_status:
         kept = ("status",)
     for key in kept:

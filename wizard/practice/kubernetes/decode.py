@@ -1,7 +1,7 @@
-"""Reads a request's JSON as the API's types would: wrong types are refused, unknown fields reported and dropped.
+"""Reads a request's JSON as the API's types would: wrong types are refused, unknown fields dropped.
 
-Like a trip through the Go structs it also leaves out empty lists, maps and strings, and puts in the structs that
-are always there, so that what is stored looks as the real server would store it.
+Like a trip through the Go structs it also leaves out empty lists, maps and strings, and puts in the structs
+that are always there, so that what is stored looks as the real server would store it.
 """
 
 import base64
@@ -40,17 +40,19 @@ def zero(of: Type) -> Any:
 def decode(body: Obj, type_name: str, *, keeps_shape: bool = False) -> tuple[Obj, list[str]]:
     """The object and the paths of unknown fields; raises Undecodable.
 
-    `keeps_shape` checks only: nothing empty is left out or put in. An apply needs that, for it owns what it names.
+    `keeps_shape` checks only: nothing empty is left out or put in. An apply owns what it names.
     """
     reader = _Reader(keeps_shape=keeps_shape)
-    head = {key: body[key] for key in ("apiVersion", "kind") if key in body}
+    head: Obj = {key: body[key] for key in ("apiVersion", "kind") if key in body}
     for key, value in head.items():
         if not isinstance(value, str):
             raise Undecodable(
                 f"json: cannot unmarshal {_json_kind(value)} into Go struct field .{key} of type string"
             )
     rest = {key: value for key, value in body.items() if key not in head}
-    return {**head, **reader.struct(rest, kind_type(type_name), "", "")}, reader.unknown
+    out: Obj = dict(head)
+    out.update(reader.struct(rest, kind_type(type_name), "", ""))
+    return out, reader.unknown
 
 
 def _json_kind(value: Any) -> str:
@@ -149,9 +151,9 @@ def scalar(value: Any, kind: str, plain: str, owner: str) -> Any:
             f"json: cannot unmarshal number {value} into Go struct field {owner}.{plain} of type {kind}"
         )
     if kind == "bytes":
-        _check_base64(value)
+        _check_base64(str(value))
     if kind in ("time", "microtime") and value:
-        _check_time(value)
+        _check_time(str(value))
     return value
 
 

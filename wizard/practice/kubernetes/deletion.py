@@ -8,7 +8,7 @@ from wizard.practice.kubernetes.api import Api, Call
 from wizard.practice.kubernetes.kinds import Resource
 from wizard.practice.kubernetes.objects import Obj, clone, dig, is_deleting, name_of, stamp
 from wizard.practice.kubernetes.rules import of as rules_of
-from wizard.practice.kubernetes.status import ApiError, Problems, bad_request
+from wizard.practice.kubernetes.status import ApiError, bad_request
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 _POLICIES = ("Foreground", "Background", "Orphan", "nil")
@@ -37,7 +37,8 @@ def read_options(body: Obj) -> Obj:
     grace = body.get("gracePeriodSeconds")
     if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool)):
         raise bad_request(
-            "json: cannot unmarshal string into Go struct field DeleteOptions.gracePeriodSeconds of type int64"
+            "json: cannot unmarshal string into Go struct field DeleteOptions.gracePeriodSeconds of type "
+            "int64"
         )
     if not isinstance(body.get("preconditions") or {}, dict):
         raise bad_request("json: cannot unmarshal array into Go struct field DeleteOptions.preconditions")

@@ -1,4 +1,4 @@
-"""Events as events.k8s.io/v1 shows them; they are kept as core/v1 Events (`pkg/apis/events/v1/conversion.go`)."""
+"""Events as events.k8s.io/v1 shows them; they are kept as core/v1 Events (`pkg/apis/events/v1`)."""
 
 from wizard.practice.kubernetes.objects import Obj
 

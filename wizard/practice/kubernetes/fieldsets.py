@@ -1,7 +1,7 @@
 """Sets of fields: what server-side apply owns, compares and removes.
 
-A path is a tuple of elements as `FieldsV1` spells them: `f:name` a field or map key, `k:{"name":"x"}` an item of a
-keyed list, `v:"x"` an item of a set. The rules are those of sigs.k8s.io/structured-merge-diff.
+A path is a tuple of elements as `FieldsV1` spells them: `f:name` a field or map key, `k:{"name":"x"}` an
+item of a keyed list, `v:"x"` an item of a set. The rules are those of sigs.k8s.io/structured-merge-diff.
 """
 
 import json
@@ -96,7 +96,7 @@ def _compare(old: Any, new: Any, of: Type | None, path: Path, found: Difference)
 
 
 def with_structs(paths: Iterable[Path], root: Type) -> Paths:
-    """The paths and the structs they go through, but not the maps and list items (EnsureNamedFieldsAreMembers)."""
+    """The paths and the structs they go through, not the maps and items (EnsureNamedFieldsAreMembers)."""
     out = set()
     for path in paths:
         out.add(path)

@@ -1,7 +1,7 @@
 """What is in the cluster, in a form in which two moments can be compared.
 
-Left out: what comes and goes by itself (Events, Pods, Endpoints, ReplicaSets, Leases) and what differs each time
-(versions, uids, times, status, who owns a field). Secrets are told by the digests of their values.
+Left out: what comes and goes by itself (Events, Pods, Endpoints, ReplicaSets, Leases) and what differs each
+time (versions, uids, times, status, who owns a field). Secrets are told by the digests of their values.
 """
 
 import base64
@@ -25,7 +25,7 @@ _METADATA = ("name", "namespace", "labels", "annotations", "finalizers", "ownerR
 
 
 def of(store: Store) -> dict[str, Any]:
-    """Shape: `{"secrets": {"default/name": {...}}, "deployments.apps": {...}, ...}`, kinds without objects left out."""
+    """Shape: `{"secrets": {"default/name": {...}}, "deployments.apps": {...}, ...}`; no empty kinds."""
     out: dict[str, Any] = {}
     for resource in kinds.STORED:
         if resource in _TRANSIENT:

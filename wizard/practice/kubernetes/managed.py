@@ -1,7 +1,7 @@
 """Who owns which field: the bookkeeping of `metadata.managedFields`.
 
-Follows apimachinery's `managedfields`: an Update owns what it changed, an Apply what it names; a conflict is an
-Apply that would change another manager's field.
+Follows apimachinery's `managedfields`: an Update owns what it changed, an Apply what it names; a conflict is
+an Apply that would change another manager's field.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The three patches of old: JSON patch (RFC 6902), merge patch (RFC 7386) and the API's strategic merge patch."""
+"""The three patches of old: JSON patch (RFC 6902), merge patch (RFC 7386), strategic merge patch."""
 
 from typing import Any
 
@@ -145,9 +145,7 @@ def _strategic_map(target: Obj, patch: Obj, of: Type | None) -> Obj:
             out[name] = [item for item in out.get(name) or [] if item not in value]
         elif key.startswith("$"):
             continue
-        elif value is None:
-            out.pop(key, None)
-        elif isinstance(value, dict) and value.get("$patch") == "delete":
+        elif value is None or (isinstance(value, dict) and value.get("$patch") == "delete"):
             out.pop(key, None)
         else:
             out[key] = strategic(out.get(key), value, _child_type(of, key))

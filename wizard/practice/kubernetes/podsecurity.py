@@ -1,4 +1,4 @@
-"""Pod Security admission: the baseline and restricted levels, with the sentences of pod-security-admission."""
+"""Pod Security admission: the levels baseline and restricted, in the words of pod-security-admission."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -89,14 +89,18 @@ def _privileged(spec: Obj) -> str:
     return f"privileged ({_names(bad)} must not set securityContext.privileged=true)" if bad else ""
 
 
+def _added(context: Obj) -> set[str]:
+    return set(dig(context, "capabilities", "add") or [])
+
+
 def _default_capabilities(spec: Obj) -> str:
-    added = lambda context: set(dig(context, "capabilities", "add") or []) - _SAFE_CAPABILITIES  # noqa: E731  # used twice, once
-    bad = _bad(spec, added)
+    bad = _bad(spec, lambda context: _added(context) - _SAFE_CAPABILITIES)
     if not bad:
         return ""
-    listed = sorted({name for container in bad for name in added(container["securityContext"])})
+    listed = sorted({name for one in bad for name in _added(one["securityContext"])} - _SAFE_CAPABILITIES)
     quoted = ", ".join(f'"{name}"' for name in listed)
-    return f"non-default capabilities ({_names(bad)} must not include {quoted} in securityContext.capabilities.add)"
+    text = f"must not include {quoted} in securityContext.capabilities.add"
+    return f"non-default capabilities ({_names(bad)} {text})"
 
 
 def _host_paths(spec: Obj) -> str:
@@ -114,8 +118,8 @@ def _host_ports(spec: Obj) -> str:
             ports += used
     if not bad:
         return ""
-    plural = "s" if len(ports) > 1 else ""
-    return f"hostPort ({_names(bad)} use{'' if len(bad) > 1 else 's'} hostPort{plural} {', '.join(map(str, ports))})"
+    verb, plural = "use" if len(bad) > 1 else "uses", "s" if len(ports) > 1 else ""
+    return f"hostPort ({_names(bad)} {verb} hostPort{plural} {', '.join(map(str, ports))})"
 
 
 def _volume_types(spec: Obj) -> str:
@@ -198,7 +202,8 @@ def _seccomp(spec: Obj) -> str:
         found = [own] if setters[0] == "pod" else []
         found += [container["securityContext"]["seccompProfile"]["type"] for container in bad]
         quoted = ", ".join(f'"{name}"' for name in dict.fromkeys(found))
-        return f"seccompProfile ({' and '.join(setters)} must not set securityContext.seccompProfile.type to {quoted})"
+        text = f"must not set securityContext.seccompProfile.type to {quoted}"
+        return f"seccompProfile ({' and '.join(setters)} {text})"
     silent = _bad(spec, lambda context: dig(context, "seccompProfile", "type") is None)
     if silent and own is None:
         text = 'must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"'

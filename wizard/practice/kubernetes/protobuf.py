@@ -1,7 +1,7 @@
-"""Reads the protobuf that kubectl's `create` commands send; answers are always JSON, which its Accept allows.
+r"""Reads the protobuf that kubectl's `create` commands send; answers are JSON, which its Accept allows.
 
-The wire format is https://protobuf.dev/programming-guides/encoding/; field numbers come from `types.txt`. The envelope
-is `k8s\\0` and a runtime.Unknown (apimachinery `pkg/runtime/generated.proto`).
+The wire format is https://protobuf.dev/programming-guides/encoding/; field numbers come from `types.txt`. The
+envelope is `k8s\0` and a runtime.Unknown (apimachinery `pkg/runtime/generated.proto`).
 """
 
 import base64

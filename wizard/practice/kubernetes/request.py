@@ -82,7 +82,7 @@ class Request:
         return "as=Table" in self.headers.get("accept", "")
 
     def call(self, options: str) -> Call:
-        """Who asks; `options` names the kind that errors blame: CreateOptions, UpdateOptions, PatchOptions."""
+        """Who asks; `options` names the kind that errors blame: CreateOptions and so on."""
         manager = self.query.get("fieldManager") or self.headers.get("user-agent", "unknown").split("/")[0]
         dry_run, validation = self.query.get("dryRun"), self.query.get("fieldValidation", "")
         if dry_run not in (None, "", "All"):
@@ -113,8 +113,8 @@ class Request:
             )
         if not isinstance(found.get("metadata", {}), dict):
             raise bad_request(
-                f'{resource.kind} in version "v1" cannot be handled as a {resource.kind}: json: cannot unmarshal '
-                f"string into Go struct field {resource.kind}.metadata of type v1.ObjectMeta"
+                f'{resource.kind} in version "v1" cannot be handled as a {resource.kind}: json: cannot '
+                f"unmarshal string into Go struct field {resource.kind}.metadata of type v1.ObjectMeta"
             )
         return found
 
@@ -171,7 +171,7 @@ def target(path: str) -> Target:
     if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in kinds.NAMESPACES.subresources:
         namespace, rest = rest[1], rest[2:]
     resource = kinds.find(group, rest[0])
-    name, subresource = (rest[1:] + ["", ""])[:2]
+    name, subresource = [*rest[1:], "", ""][:2]
     if resource is None or len(rest) > 3 or (resource.is_namespaced and name and not namespace):
         raise no_such_path()
     if namespace and not resource.is_namespaced:

@@ -36,8 +36,8 @@ def authorize(request: Request, target: Target, denied: Denied) -> None:
     raise ApiError(
         403,
         "Forbidden",
-        f'{subject} is forbidden: User "{request.user}" cannot {verb} resource "{_full(target)}" in API group '
-        f'"{resource.group}" {where}',
+        f'{subject} is forbidden: User "{request.user}" cannot {verb} resource "{_full(target)}" '
+        f'in API group "{resource.group}" {where}',
         name=target.name,
         group=resource.group,
         kind=resource.plural,
@@ -77,8 +77,8 @@ def _access(spec: Obj, denied: Denied, user: str) -> Obj:
         raise ApiError(
             422,
             "Invalid",
-            '.authorization.k8s.io "" is invalid: spec: Invalid value: null: exactly one of nonResourceAttributes or '
-            "resourceAttributes must be specified",
+            '.authorization.k8s.io "" is invalid: spec: Invalid value: null: exactly one of '
+            "nonResourceAttributes or resourceAttributes must be specified",
             group="authorization.k8s.io",
         )
     if not isinstance(asked, dict) or user.startswith("system:"):

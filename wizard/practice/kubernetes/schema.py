@@ -1,12 +1,13 @@
 """The API's types: which fields there are, and how lists and maps merge.
 
-`types.txt` holds one type a line: names, types, protobuf numbers and list keys of the Kubernetes 1.37 API. Decoding,
-strict validation, both kinds of merging patch, field ownership, protobuf and OpenAPI are all driven by it.
+`types.txt` holds one type a line: names, types, protobuf numbers and list keys of the Kubernetes 1.37 API.
+Decoding, strict validation, both kinds of merging patch, field ownership, protobuf, OpenAPI: all use it.
 
-A line reads `Name field=number:type ...`. Types: a scalar or a type's name; `+T` a struct that is there even when
-nobody sent it (`+[T]` such a list); `{T}` a map; `[T]` a list that is replaced as a whole, `[T]*` a set, `[T]@a,b` a list whose items are
-known by the fields a and b. A leading `!` means atomic, a final `~` that a patch may name the keys to retain.
-A number `2.4` is field 4 of the embedded message 2, whose fields JSON shows inline.
+A line reads `Name field=number:type ...`. Types: a scalar or a type's name; `+T` a struct that is there even
+when nobody sent it (`+[T]` such a list); `{T}` a map; `[T]` a list that is replaced as a whole, `[T]*` a set,
+`[T]@a,b` a list whose items are known by the fields a and b. A leading `!` means atomic, a final `~` that a
+patch may name the keys to retain. A number `2.4` is field 4 of the embedded message 2, whose fields JSON shows
+inline.
 """
 
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ SCALARS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """`shape` is scalar, struct, map or list; `name` names a scalar or struct, `element` what a map or list holds."""
+    """`shape` is scalar, struct, map or list; `name` is that of a scalar or struct."""
 
     shape: str
     name: str = ""

@@ -50,7 +50,11 @@ class _Handler(HttpHandler):
             LOG.exception("%s %s", self.command, self.path)
             self._write_error(ApiError(500, "InternalError", f"Internal error occurred: {error!r}"))
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve
+    def __getattr__(self, name: str) -> Any:
+        """Every method is served alike: `http.server` looks for do_GET and so on."""
+        if name.startswith("do_"):
+            return self._serve
+        raise AttributeError(name)
 
     def _write_error(self, error: ApiError) -> None:
         self._write(Answer(error.code, error.status()))
@@ -96,9 +100,10 @@ def _is_gone(connection: socket.socket) -> bool:
 class KubernetesServer:
     """A Kubernetes API with the controllers that matter; Pods are run by a node agent that speaks to it.
 
-    `tokens` maps bearer tokens to user names; users whose names start with `system:` are not counted as changing
-    anything. `denied` holds pairs of verb and resource (`("create", "secrets")`, `("get", "pods/log")`) and may be
-    changed at any time. `pod_logs(namespace, pod, container, previous)` gives a container's output, or None.
+    `tokens` maps bearer tokens to user names; users whose names start with `system:` are not counted as
+    changing anything. `denied` holds pairs of verb and resource (`("create", "secrets")`, `("get",
+    "pods/log")`) and may be changed at any time. `pod_logs(namespace, pod, container, previous)` gives a
+    container's output, or None.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`kind` is ADDED, MODIFIED or DELETED; `obj` carries the version of the change, `before` is the old state."""
+    """`kind` is ADDED, MODIFIED or DELETED; `obj` carries the change's version, `before` is the old state."""
 
     revision: int
     kind: str

@@ -75,7 +75,8 @@ def patch(api: Api, request: Request, target: Target) -> Answer:
 
 def _apply(api: Api, request: Request, target: Target, call: Call) -> Answer:
     if not request.query.get("fieldManager"):
-        message = 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
+        why = "fieldManager: Required value: is required for apply patch"
+        message = f'PatchOptions.meta.k8s.io "" is invalid: {why}'
         raise ApiError(422, "Invalid", message, group="meta.k8s.io", kind="PatchOptions")
     body = request.yaml()
     if not isinstance(body, dict):
@@ -107,7 +108,7 @@ def _patch_document(request: Request) -> Any:
 
 
 def _patched(request: Request, call: Call, resource: Resource, old: Obj, sent: Any) -> Obj:
-    """A new object from the stored one; a field nobody knows or of the wrong type is the patch's fault (422)."""
+    """A new object from the stored one; an unknown field or a wrong type is the patch's fault (422)."""
     if request.content_type == _JSON_PATCH:
         new = patches.json_patch(old, sent)
     elif request.content_type == _MERGE:

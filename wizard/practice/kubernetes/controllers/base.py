@@ -16,7 +16,7 @@ _FIRST_RETRY_S, _LAST_RETRY_S = 0.01, 30.0
 
 
 class Controller:
-    """Knows which keys a change concerns (`keys`) and brings one key up to date (`reconcile`, under the lock)."""
+    """Knows which keys a change concerns (`keys`) and brings one key up to date (`reconcile`, locked)."""
 
     def __init__(self, api: Api) -> None:
         self.api = api

@@ -1,6 +1,6 @@
 """Deployments: a ReplicaSet for each template, and the way from the old ones to the new one.
 
-Follows `pkg/controller/deployment`: the arithmetic of a rolling update, revisions, conditions and the deadline.
+Follows `pkg/controller/deployment`: the arithmetic of a rolling update, revisions, conditions, deadline.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ def template_hash(template: Obj, collisions: int) -> str:
 
 
 def limits(deployment: Obj) -> tuple[int, int]:
-    """maxSurge and maxUnavailable in Pods; never both zero."""
+    """The values of maxSurge and maxUnavailable in Pods; never both zero."""
     spec, rolling = deployment["spec"], dig(deployment, "spec", "strategy", "rollingUpdate")
     if rolling is None:
         return 0, 0
@@ -68,7 +68,7 @@ class Deployments(Controller):
                 yield namespace, owner["name"]
         elif change.resource == kinds.PODS and change.kind == "DELETED":
             for deployment in self.store.all_of(kinds.DEPLOYMENTS, namespace):
-                if matches(deployment["spec"].get("selector"), labels_of(change.obj)):
+                if _selects(deployment, change.obj):
                     yield namespace, name_of(deployment)
 
     def reconcile(self, key: Key) -> None:
@@ -105,9 +105,8 @@ class Deployments(Controller):
             owner = controller_of(one)
             if owner is not None and owner["uid"] == deployment["metadata"]["uid"]:
                 found.append(one)
-            elif owner is None and not is_deleting(one) and not is_deleting(deployment):
-                if matches(deployment["spec"].get("selector"), labels_of(one)):
-                    found.append(self._adopt(deployment, one))
+            elif owner is None and not is_deleting(one) and _selects(deployment, one):
+                found.append(self._adopt(deployment, one))
         return sorted(found, key=lambda one: (_revision(one), one["metadata"]["creationTimestamp"]))
 
     def _adopt(self, deployment: Obj, replica_set: Obj) -> Obj:
@@ -259,13 +258,17 @@ class Deployments(Controller):
             deletion.delete(self.api, SYSTEM, kinds.REPLICA_SETS, namespace_of(one), name_of(one), {})
 
 
+def _selects(deployment: Obj, obj: Obj) -> bool:
+    return not is_deleting(deployment) and matches(deployment["spec"].get("selector"), labels_of(obj))
+
+
 def _revision(obj: Obj) -> int:
     text = (obj["metadata"].get("annotations") or {}).get(REVISION, "0")
     return int(text) if text.isdecimal() else 0
 
 
 def _bare_template(replica_set: Obj) -> Obj:
-    template = clone(replica_set["spec"]["template"])
+    template: Obj = clone(replica_set["spec"]["template"])
     labels = template["metadata"].get("labels") or {}
     labels.pop(_HASH, None)
     if not labels:

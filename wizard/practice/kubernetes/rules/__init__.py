@@ -24,7 +24,7 @@ def _no_preparation(obj: Obj, old: Obj | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """`initial_status` is None where the caller's status is kept; `counts_generations` tells if spec changes count."""
+    """`initial_status` is None where the caller's status is kept; `counts_generations`: of the spec."""
 
     default: Callable[[Obj], None] = _nothing
     check: Callable[[Obj, Obj | None, Problems], None] = _no_check

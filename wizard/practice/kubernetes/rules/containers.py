@@ -1,4 +1,4 @@
-"""Containers: defaults and validation of ports, environment, mounts, resources, probes and security context."""
+"""Containers: ports, environment, mounts, resources, probes and security context."""
 
 import re
 from typing import Any
@@ -120,7 +120,8 @@ def _check_env(env: list[Obj], field: str, problems: Problems) -> None:
             problems.invalid(
                 f"{here}.name",
                 name,
-                "a valid environment variable name must consist only of printable ASCII characters other than '='",
+                "a valid environment variable name must consist only of printable ASCII characters "
+                "other than '='",
             )
         source = variable.get("valueFrom")
         if source is None:

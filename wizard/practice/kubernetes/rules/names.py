@@ -19,9 +19,11 @@ def subdomain(text: str) -> list[str]:
     if re.fullmatch(_SUBDOMAIN, text):
         return []
     return [
-        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
-        "start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
-        f"'{_SUBDOMAIN}')"
+        (
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
+            "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
+            f"for validation is '{_SUBDOMAIN}')"
+        )
     ]
 
 
@@ -41,8 +43,10 @@ def label_key(text: str) -> list[str]:
     prefix, slash, name = text.rpartition("/")
     if text.count("/") > 1:
         return [
-            f"a valid label key {_QUALIFIED_TEXT} with an optional DNS subdomain prefix and '/'"
-            " (e.g. 'example.com/MyName')"
+            (
+                f"a valid label key {_QUALIFIED_TEXT} with an optional DNS subdomain prefix and '/'"
+                " (e.g. 'example.com/MyName')"
+            )
         ]
     problems = []
     if slash:
@@ -66,9 +70,11 @@ def label_value(text: str) -> list[str]:
     if re.fullmatch(f"({_QUALIFIED})?", text):
         return []
     return [
-        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must "
-        "start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used "
-        f"for validation is '({_QUALIFIED})?')"
+        (
+            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' "
+            "or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  "
+            f"or '12345', regex used for validation is '({_QUALIFIED})?')"
+        )
     ]
 
 
@@ -78,8 +84,10 @@ def config_key(text: str) -> list[str]:
         return ["must be no more than 253 characters"]
     if not re.fullmatch(CONFIG_KEY, text):
         return [
-            "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
-            f"'KEY_NAME',  or 'key-name', regex used for validation is '{CONFIG_KEY}')"
+            (
+                "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. "
+                f"'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '{CONFIG_KEY}')"
+            )
         ]
     if text in (".", "..") or text.startswith(".."):
         return [

@@ -101,8 +101,8 @@ def _check_pod_update(new: Obj, old: Obj, problems: Problems) -> None:
         problems.forbidden(
             "spec",
             "pod updates may not change fields other than `spec.containers[*].image`,"
-            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to"
-            " existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was"
+            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions "
+            "to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was"
             " previously negative)",
         )
 

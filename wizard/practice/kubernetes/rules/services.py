@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable
 from typing import Any
 
-from wizard.practice.kubernetes.objects import Obj
+from wizard.practice.kubernetes.objects import Obj, dig
 from wizard.practice.kubernetes.rules import metadata, names
 from wizard.practice.kubernetes.status import ApiError, Problems
 
@@ -36,7 +36,7 @@ def default(service: Obj) -> None:
 
 
 def prepare(service: Obj, old: Obj | None) -> None:
-    """Carries over what was allocated, drops what no longer fits the type (`patchAllocatedValues` and kin)."""
+    """Carries over what was allocated, drops what no longer fits the type (`patchAllocatedValues`)."""
     if old is None:
         return
     spec, before = service["spec"], old["spec"]
@@ -144,9 +144,9 @@ def _check_balancer(spec: Obj, old: Obj | None, problems: Problems) -> None:
     elif wanted is not None:
         for why in names.label_key(wanted):
             problems.invalid(field, wanted, why)
-    if old is not None and is_balancer and old["spec"]["type"] == "LoadBalancer":
-        if wanted != old["spec"].get("loadBalancerClass"):
-            problems.invalid(field, wanted, "may not change once set")
+    was_balancer = old is not None and old["spec"]["type"] == "LoadBalancer"
+    if is_balancer and was_balancer and wanted != dig(old, "spec", "loadBalancerClass"):
+        problems.invalid(field, wanted, "may not change once set")
     ranges = spec.get("loadBalancerSourceRanges") or []
     if ranges and not is_balancer:
         problems.forbidden("spec.LoadBalancerSourceRanges", "may only be used when `type` is 'LoadBalancer'")
