@@ -32,10 +32,12 @@ def run_checks(
     """Results by check name, in the checklist's order; `why_not` is said of checks that may not write."""
     emit(ChecksPlanned(step, tuple(CheckRow(check.name, check.title) for check in checks)))
     results: dict[str, CheckResult] = {}
+    not_tried: set[str] = set()
     waiting = list(checks)
     while waiting:
-        ready, waiting, hopeless = _sort(waiting, results)
+        ready, waiting, hopeless = _sort(waiting, results, not_tried)
         for check in hopeless:
+            not_tried.add(check.name)
             results[check.name] = CheckResult.skipped("Not tried: what it needs did not pass.")
             _tell(emit, step, check, results[check.name], 0.0)
         if not ready:
@@ -47,7 +49,7 @@ def run_checks(
 
 
 def _sort(
-    waiting: list[Check], results: dict[str, CheckResult]
+    waiting: list[Check], results: dict[str, CheckResult], not_tried: set[str]
 ) -> tuple[list[Check], list[Check], list[Check]]:
     """Those that can run now, those that must wait, those that never can."""
     ready, later, hopeless = [], [], []
@@ -55,7 +57,9 @@ def _sort(
     for check in waiting:
         if any(name in open_names for name in check.after):
             later.append(check)
-        elif all(name in results and _is_met(results[name]) for name in check.after):
+        elif all(
+            name in results and name not in not_tried and _is_met(results[name]) for name in check.after
+        ):
             ready.append(check)
         else:
             hopeless.append(check)

@@ -5,6 +5,7 @@ import json
 import shlex
 import shutil
 import sys
+from typing import Any
 
 from wizard.errors import ExitCode, Problem
 from wizard.output import tell_problem
@@ -41,7 +42,7 @@ def _stop(_options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     info = daemon.find()
-    status = daemon.ask(info, "GET", "/status") if info else {"running": False}
+    status: dict[str, Any] = daemon.ask(info, "GET", "/status") if info else {"running": False}
     if options.json:
         sys.stdout.write(json.dumps(status) + "\n")
     elif info is None:

@@ -1,14 +1,10 @@
 """A home and a practice world for each module, gone without a trace afterwards."""
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from program import Program
+from tests.e2e.program import Program
 
 
 @pytest.fixture(scope="module")

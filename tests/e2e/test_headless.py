@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from program import ANSWERS, Program, Ran
 
+from tests.e2e.program import ANSWERS, Program, Ran
 from wizard.events import STEPS
 
 pytestmark = pytest.mark.e2e

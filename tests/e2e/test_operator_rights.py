@@ -5,7 +5,8 @@ import re
 import subprocess
 
 import pytest
-from program import ANSWERS, ROOT, Program
+
+from tests.e2e.program import ANSWERS, ROOT, Program
 
 pytestmark = pytest.mark.e2e
 

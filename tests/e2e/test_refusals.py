@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from program import ANSWERS, Program, Ran
+
+from tests.e2e.program import ANSWERS, Program, Ran
 
 pytestmark = pytest.mark.e2e
 

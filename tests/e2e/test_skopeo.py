@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from program import ANSWERS, Program
+
+from tests.e2e.program import ANSWERS, Program
 
 pytestmark = [
     pytest.mark.e2e,

@@ -124,7 +124,11 @@ def test_a_signature_that_expired_is_a_matter_of_the_clock() -> None:
         (boto.ConnectTimeoutError(endpoint_url="https://x.test/"), "aws-unreachable", "network"),
         (boto.ReadTimeoutError(endpoint_url="https://x.test/"), "aws-unreachable", "network"),
         (boto.ProxyConnectionError(proxy_url="http://p:1"), "proxy-failed", "HTTPS_PROXY"),
-        (boto.SSLError(endpoint_url="https://x.test/", error=ValueError("bad")), "aws-tls-failed", "endpoints.ca_file"),
+        (
+            boto.SSLError(endpoint_url="https://x.test/", error=ValueError("bad")),
+            "aws-tls-failed",
+            "endpoints.ca_file",
+        ),
         (ResponseParserError("<html>"), "not-aws", "network"),
         (boto.NoRegionError(), "no-region", "connect.aws_region"),
         (boto.ParamValidationError(report="x"), "aws-failed", "raw error"),

@@ -6,10 +6,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from readme_help import README, with_help
-
+from tests.unit.readme_help import README, with_help
 from wizard import answers_commands
 from wizard.cli import run
 from wizard.errors import Problem

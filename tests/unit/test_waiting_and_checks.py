@@ -75,15 +75,17 @@ def test_checks_that_need_a_failed_one_are_skipped() -> None:
             Check("late", "c", CheckResult.passed, after=("first",)),
             Check("first", "a", _fail),
             Check("other", "b", CheckResult.passed),
+            Check("later still", "d", CheckResult.passed, after=("late",)),
         ]
     )
     assert {name: result.status.value for name, result in results.items()} == {
         "late": "skipped",
         "first": "failed",
         "other": "passed",
+        "later still": "skipped",
     }
-    assert list(results) == ["late", "first", "other"]
-    assert sum(isinstance(event, CheckFinished) for event in events) == 3
+    assert list(results) == ["late", "first", "other", "later still"]
+    assert sum(isinstance(event, CheckFinished) for event in events) == 4
 
 
 def test_a_check_that_breaks_is_a_failure_without_its_text() -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from wizard.services.aws import Aws
 
-Found = TypeVar("Found")
 REGION_HEADER = "x-amz-bucket-region"
 
 
@@ -73,14 +72,14 @@ def _location(aws: "Aws", name: str) -> str:
     """GetBucketLocation has two odd answers: nothing for us-east-1, EU for eu-west-1."""
     with aws.explained("s3:GetBucketLocation"):
         found = aws.client("s3").get_bucket_location(Bucket=name).get("LocationConstraint")
-    return {"": "us-east-1", "EU": "eu-west-1"}.get(found or "", found or "")
+    return {"": "us-east-1", "EU": "eu-west-1"}.get(str(found or ""), str(found or ""))
 
 
 def _settings(aws: "Aws", name: str, region: str, unminded: Collection[str]) -> BucketFacts:
     client, problems = aws.client("s3"), list[Problem]()
 
-    def ask(action: str, absent: str, read: "Callable[[S3Client], Found]") -> "Callable[[], Found | None]":
-        def work() -> Found | None:
+    def ask(action: str, absent: str, read: "Callable[[S3Client], Any]") -> "Callable[[], Any]":
+        def work() -> Any:
             try:
                 return read(client)
             except ClientError as error:

@@ -68,9 +68,9 @@ def _restore(ctx: Context, facts: "BucketFacts", entry: "Entry") -> str:
 
 def _is_as_left(action: str, facts: "BucketFacts", wanted: Any) -> bool:
     if action == "tag-bucket":
-        return facts.owner == wanted[ownership.TAG]
+        return bool(facts.owner == wanted[ownership.TAG])
     if action == "set-encryption":
-        return facts.encryption == wanted[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"]
+        return bool(facts.encryption == wanted[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"])
     if action == "block-public-access":
         return facts.blocks_public_access
     return is_same_rule(own_rule(facts.lifecycle_rules), wanted)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -103,7 +104,7 @@ def _keys(seen: _Look, listed: list[Mapping[str, Any]]) -> Found:
             access_key_id=key["AccessKeyId"],
             is_active=key["Status"] == "Active",
             created=key["CreateDate"],
-            last_used=_or_none(lambda key=key: last_used(key["AccessKeyId"])) if is_crowded else None,
+            last_used=_or_none(partial(last_used, key["AccessKeyId"])) if is_crowded else None,
         )
         for key in listed
     ]
