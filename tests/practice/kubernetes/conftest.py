@@ -23,7 +23,6 @@ from wizard.practice.pki import Authority
 
 USER = "practice-admin"
 DEADLINE_S = 10.0
-LOG = [b"one\n", b"two\n", b"three\n"]
 
 
 @dataclass
@@ -37,23 +36,25 @@ class Cluster:
     server: KubernetesServer
     ledger: Ledger
     denied: set[tuple[str, str]] = field(default_factory=set)
+    lines: list[bytes] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     authority, ledger = Authority(), Ledger()
     denied: set[tuple[str, str]] = set()
+    lines = [b"one\n", b"two\n", b"three\n"]
     server = KubernetesServer(
         ledger,
         ssl_context=authority.server_context(["127.0.0.1"]),
         tokens={"user-token": USER, "node-token": "system:node:n1"},
-        pod_logs=lambda _, pod, __, previous: None if previous or pod == "silent" else LOG,
+        pod_logs=lambda *which: None if which[-1] else lines,
         denied=denied,
     )
     server.start()
     ca_file = tmp_path_factory.mktemp("ca") / "root.pem"
     ca_file.write_bytes(authority.root_pem)
-    yield Cluster(server.url, ca_file, "user-token", "node-token", server, ledger, denied)
+    yield Cluster(server.url, ca_file, "user-token", "node-token", server, ledger, denied, lines)
     server.stop()
 
 
@@ -172,10 +173,22 @@ class Kubectl:
     config: Path
     home: Path
 
+    @property
+    def _env(self) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "HOME": str(self.home), "KUBECONFIG": str(self.config)}
+
+    def start(self, *words: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(["kubectl", *words], env=self._env, stdout=subprocess.PIPE, text=True)
+
     def run(self, *words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
-        env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "KUBECONFIG": str(self.config)}
         return subprocess.run(
-            ["kubectl", *words], env=env, input=stdin, capture_output=True, text=True, timeout=30, check=False
+            ["kubectl", *words],
+            env=self._env,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
         )
 
     def __call__(self, *words: str, stdin: str = "") -> str:

@@ -113,3 +113,16 @@ def test_annotate_label_scale_delete(kubectl: Any) -> None:
 def test_auth_can_i(kubectl: Any) -> None:
     assert kubectl("auth", "can-i", "create", "secrets") == "yes\n"
     assert "practice-admin" in kubectl("auth", "whoami")
+
+
+@pytest.mark.usefixtures("runner")
+def test_followed_log_goes_on_until_the_pod_goes(kubectl: Any, cluster: Any) -> None:
+    kubectl("apply", "-f", "-", stdin=POD % "one")
+    kubectl("wait", "pod/one", "--for=condition=Ready", "--timeout=10s")
+    with kubectl.start("logs", "-f", "--tail=1", "one") as following:
+        assert following.stdout.readline() == "three\n"
+        cluster.lines.append(b"four\n")
+        assert following.stdout.readline() == "four\n"
+        kubectl("delete", "pod", "one", "--timeout=10s")
+        assert following.stdout.read() == ""
+    cluster.lines.pop()

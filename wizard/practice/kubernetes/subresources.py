@@ -9,13 +9,16 @@ from wizard.practice.kubernetes.objects import Obj, clone, dig, name_of, now
 from wizard.practice.kubernetes.request import Answer, Request, Target
 from wizard.practice.kubernetes.schema import kind_type
 from wizard.practice.kubernetes.status import ApiError, Problems, bad_request, conflict, method_not_allowed
+from wizard.practice.kubernetes.store import Store
 
+_FOLLOWED_EVERY_S = 0.2
+_REMEMBERED_BYTES = 256
 PodLogs = Callable[[str, str, str, bool], Iterable[bytes] | None]
 SCALE = Resource("autoscaling", "scales", "Scale")
 BINDING = Resource("", "bindings", "Binding", type_name="Binding")
 
 
-def log(pod: Obj, request: Request, pod_logs: PodLogs | None) -> Answer:
+def log(store: Store, pod: Obj, request: Request, pod_logs: PodLogs | None) -> Answer:
     """The container's output from the node agent; raises 400 where there is none yet."""
     container = _log_container(pod, request.query.get("container", ""))
     tail, limit = request.number("tailLines"), request.number("limitBytes")
@@ -29,8 +32,11 @@ def log(pod: Obj, request: Request, pod_logs: PodLogs | None) -> Answer:
     found = pod_logs(namespace, name, container, is_previous) if pod_logs else None
     if found is None:
         raise bad_request(_why_no_log(pod, container, is_previous=is_previous))
-    lines = _cut(found, tail, limit, follow=request.flag("follow"))
-    return Answer(200, lines, content_type="text/plain")
+    text = b"".join(found)
+    stream = _cut(text, tail, limit)
+    if pod_logs and limit is None and not is_previous and request.flag("follow"):
+        stream = _follow(store, pod_logs, pod, container, stream, text)
+    return Answer(200, stream, content_type="text/plain")
 
 
 def _log_container(pod: Obj, wanted: str) -> str:
@@ -74,20 +80,41 @@ def _why_no_log(pod: Obj, container: str, *, is_previous: bool) -> str:
     return f'container "{container}" in pod "{name}" is waiting to start: {why}'
 
 
-def _cut(found: Iterable[bytes], tail: int | None, limit: int | None, *, follow: bool) -> Iterator[bytes]:
-    """The last lines, at most so many bytes. Only `follow` streams; else what is there is taken at once."""
-    if tail is not None and not follow:
-        lines = b"".join(found).splitlines(keepends=True)
-        found = lines[-tail:] if tail else []
-    left = limit
-    for chunk in found:
-        if left is None:
-            yield chunk
-            continue
-        yield chunk[:left]
-        left -= len(chunk)
-        if left <= 0:
+def _cut(text: bytes, tail: int | None, limit: int | None) -> Iterator[bytes]:
+    """The last lines, at most so many bytes."""
+    lines = text.splitlines(keepends=True)
+    yield b"".join(lines if tail is None else lines[max(0, len(lines) - tail) :])[:limit]
+
+
+def _follow(
+    store: Store, pod_logs: PodLogs, pod: Obj, container: str, start: Iterator[bytes], text: bytes
+) -> Iterator[bytes]:
+    """What is there, then what comes, until the container ends or its Pod goes."""
+    yield from start
+    namespace, name = pod["metadata"]["namespace"], name_of(pod)
+    while not store.is_closed:
+        yield b""
+        revision, now_pod = store.revision, store.get(kinds.PODS, namespace, name)
+        news = b"".join(pod_logs(namespace, name, container, False) or ())
+        yield _fresh(text, news)
+        if now_pod is None or _has_ended(now_pod, container):
             return
+        text = news or text
+        store.wait(revision, _FOLLOWED_EVERY_S)
+
+
+def _has_ended(pod: Obj, container: str) -> bool:
+    statuses = dig(pod, "status", "containerStatuses") or []
+    return any(one.get("name") == container and dig(one, "state", "terminated") for one in statuses)
+
+
+def _fresh(old: bytes, new: bytes) -> bytes:
+    """What follows upon the end of `old`, whose beginning may be forgotten meanwhile."""
+    if new.startswith(old):
+        return new[len(old) :]
+    end = old[-_REMEMBERED_BYTES:]
+    at = new.rfind(end)
+    return new[at + len(end) :] if at >= 0 else new
 
 
 def scale(api: Api, request: Request, target: Target) -> Answer:
@@ -220,7 +247,7 @@ def serve(api: Api, request: Request, target: Target, pod_logs: PodLogs | None) 
     name, method = target.subresource, request.method
     obj = api.get(target.resource, target.namespace, target.name)
     if name == "log" and method == "GET":
-        return log(obj, request, pod_logs)
+        return log(api.store, obj, request, pod_logs)
     if name == "scale" and method in ("GET", "PUT", "PATCH"):
         return scale(api, request, target)
     if name == "binding" and method == "POST":

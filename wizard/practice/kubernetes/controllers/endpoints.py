@@ -19,6 +19,7 @@ from wizard.practice.kubernetes.selectors import is_subset
 from wizard.practice.kubernetes.store import Change, Key
 
 _SERVICE = "kubernetes.io/service-name"
+_OURS = {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}
 _ENDED = ("Succeeded", "Failed")
 
 
@@ -96,7 +97,7 @@ class Endpoints(Controller):
         found = [
             one
             for one in self.store.all_of(kinds.ENDPOINT_SLICES, namespace)
-            if labels_of(one).get(_SERVICE) == name
+            if is_subset({_SERVICE: name, **_OURS}, labels_of(one))
         ]
         if found:
             self.change(kinds.ENDPOINT_SLICES, found[0], lambda new: {**new, **content})
@@ -104,7 +105,7 @@ class Endpoints(Controller):
         labels = {
             **labels_of(service),
             _SERVICE: name,
-            "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
+            **_OURS,
         }
         meta = {
             "name": f"{name}-{random_suffix()}",
