@@ -1,5 +1,6 @@
 """How a run enters the practice world: other addresses in its environment, and no way out of loopback."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -14,11 +15,7 @@ KEPT = ("KUBE_REGISTRY_PASSWORD_", "KUBE_REGISTRY_EAB_HMAC")
 
 def enter(state_root: Path) -> Path:
     """Starts or joins the world, puts its addresses into the environment; the state root for its setups."""
-    try:
-        import moto  # noqa: F401 - the extra `practice`, whose absence deserves a sentence
-
-        info = daemon.ensure()
-    except ImportError as error:
+    if importlib.util.find_spec("moto") is None:
         raise Refused(
             Problem(
                 "practice-not-installed",
@@ -26,7 +23,9 @@ def enter(state_root: Path) -> Path:
                 "It is an extra, so that real use stays small.",
                 "Install kube-registry[practice].",
             )
-        ) from error
+        )
+    try:
+        info = daemon.ensure()
     except daemon.WorldError as error:
         raise Refused(
             Problem(
