@@ -1,5 +1,6 @@
 """A home of its own for every measurement, and the program run in it as a user would run it."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from bench.result import Budget, Unmeasured
 
@@ -79,16 +82,31 @@ class Home:
         return status
 
     def stop_world(self) -> None:
-        """Ends the world of this home if there is one, even when no time is left."""
-        subprocess.run(
-            [sys.executable, "-m", "wizard", "world", "stop"],
-            env=self.environment,
-            cwd=self._path,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=STOP_LIMIT_S,
-            check=True,
-        )
+        """Ends the world of this home if there is one, also when no time is left. Raises Unmeasured.
+
+        A zombie has ended: it waits for a parent that is not this process.
+        """
+        world = self._world_process()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(
+                [sys.executable, "-m", "wizard", "world", "stop"],
+                env=self.environment,
+                cwd=self._path,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=STOP_LIMIT_S,
+                check=False,
+            )
+        if world is not None and _is_alive(world):
+            world.kill()
+            raise Unmeasured("`world stop` did not end the world, so it was killed.")
+
+    def _world_process(self) -> psutil.Process | None:
+        found = self._path / "runtime" / "kube-registry" / "world.json"
+        try:
+            return psutil.Process(json.loads(found.read_text(encoding="utf-8"))["pid"])
+        except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+            return None
 
 
 @contextmanager
@@ -100,6 +118,13 @@ def home(budget: Budget) -> Iterator[Home]:
             yield made
         finally:
             made.stop_world()
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _last_problem(out: str) -> str:

@@ -66,7 +66,7 @@ def as_json(around: dict[str, Any], rows: Sequence[Row]) -> str:
 
 
 def without_paths(text: str) -> str:
-    return PATH.sub("<path>", text)
+    return PATH.sub("[path]", text)
 
 
 def _cells(row: Row) -> list[str]:
