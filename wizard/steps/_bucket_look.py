@@ -71,8 +71,9 @@ def _head(aws: "Aws", name: str, **more: str) -> tuple[int, str]:
 def _location(aws: "Aws", name: str) -> str:
     """GetBucketLocation has two odd answers: nothing for us-east-1, EU for eu-west-1."""
     with aws.explained("s3:GetBucketLocation"):
-        found = aws.client("s3").get_bucket_location(Bucket=name).get("LocationConstraint")
-    return {"": "us-east-1", "EU": "eu-west-1"}.get(str(found or ""), str(found or ""))
+        found: object = aws.client("s3").get_bucket_location(Bucket=name).get("LocationConstraint")
+    told = str(found) if found else ""
+    return {"": "us-east-1", "EU": "eu-west-1"}.get(told, told)
 
 
 def _settings(aws: "Aws", name: str, region: str, unminded: Collection[str]) -> BucketFacts:
