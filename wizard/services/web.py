@@ -126,7 +126,7 @@ def _reason(error: requests.RequestException, host: str, proxy: str) -> tuple[st
         return "connect-timeout", "Nothing answered in time.", f"Check the firewall between here and {host}."
     if isinstance(error, requests.exceptions.Timeout):
         return "read-timeout", "It took the connection but did not answer in time.", "Try again in a minute."
-    if "NameResolutionError" in text or "getaddrinfo" in text or "Name or service not known" in text:
+    if "Failed to resolve" in text or "Name or service not known" in text:
         return "name-not-found", "Its name does not resolve here.", "Check the name and this machine's DNS."
     if "refused" in text:
         where = "The proxy" if proxy else "The address"

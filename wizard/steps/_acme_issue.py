@@ -143,7 +143,9 @@ def _prove(ctx: Context, acme: Acme, method: Method, url: str) -> None:
                 raise NotReady("the CA has not looked yet")
             return seen
 
-        found = ctx.wait(looked, what=f"the CA to look at {found.domain}", deadline_s=CA_S, fix=LATER)
+        found = ctx.wait(
+            looked, what=f"the CA to look at {found.domain}", deadline_s=CA_S, every_s=0.05, fix=LATER
+        )
     if found.status != "valid":
         raise WizardError(found.problem or _ended(f"The proof for {found.domain}", found.status))
 
@@ -160,7 +162,7 @@ def _finished(ctx: Context, acme: Acme, order: Order, key_pem: bytes) -> bytes:
             raise NotReady(f"the order is {seen.status}")
         return seen
 
-    order = ctx.wait(issued, what="the CA to issue the certificate", deadline_s=CA_S, fix=LATER)
+    order = ctx.wait(issued, what="the CA to issue the certificate", deadline_s=CA_S, every_s=0.05, fix=LATER)
     if order.status != "valid" or not order.certificate_url:
         raise WizardError(order.problem or _ended("The order", order.status))
     return acme.certificate(order)
