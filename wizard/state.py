@@ -54,8 +54,10 @@ class SetupDirectory:
     def make(self) -> None:
         """Raises Refused where the state directory cannot be written."""
         try:
-            for directory in (self.path.parent, self.path):
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # One by one: mkdir(parents=True) gives the mode to the last only, and the others what umask lets.
+            for directory in (*reversed(self.path.parents), self.path):
+                if not directory.is_dir():
+                    directory.mkdir(mode=0o700, exist_ok=True)
             self.path.chmod(0o700)
             probe = self.path / f".{os.getpid()}.probe"
             probe.touch(0o600)

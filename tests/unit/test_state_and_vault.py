@@ -37,12 +37,13 @@ def test_a_second_run_is_told_who_holds_the_setup(state: Path) -> None:
 def test_files_are_private_whatever_the_umask(state: Path) -> None:
     former = os.umask(0)
     try:
-        directory = SetupDirectory(state, "team")
+        directory = SetupDirectory(state / "practice" / "world", "team")
         directory.save_answers(Answers(setup="team"))
         directory.log({"x": 1})
     finally:
         os.umask(former)
-    assert directory.path.stat().st_mode & 0o777 == 0o700
+    for made in (directory.path, *directory.path.parents[:2]):
+        assert made.stat().st_mode & 0o777 == 0o700, made
     for file in directory.path.iterdir():
         assert file.stat().st_mode & 0o777 == 0o600, file
 
