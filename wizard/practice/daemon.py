@@ -7,6 +7,8 @@ server and the token that it asks for.
 import contextlib
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -49,17 +51,23 @@ def runtime_directory() -> Path:
 
 def find() -> WorldInfo | None:
     """The world that runs, if one does; a file left by one that died is no world."""
-    path = runtime_directory() / "world.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        info = WorldInfo(**found)
-    except (OSError, ValueError, TypeError):
+    info = _recorded()
+    if info is None:
         return None
     try:
         ask(info, "GET", "/alive")
     except WorldError:
         return None
     return info
+
+
+def _recorded() -> WorldInfo | None:
+    """The world that the file names, whether it still answers or not."""
+    path = runtime_directory() / "world.json"
+    try:
+        return WorldInfo(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def ensure() -> WorldInfo:
@@ -73,14 +81,17 @@ def ensure() -> WorldInfo:
 
 def stop() -> WorldInfo | None:
     """Ends the world and waits until its process is gone; None if none ran."""
-    info = find()
+    info = _recorded()
     directory = runtime_directory()
     if info is not None:
-        with contextlib.suppress(WorldError):
+        try:
             ask(info, "POST", "/stop")
+        except WorldError:
+            _kill(info.pid, directory)
         _wait_until_gone(info.pid)
     for name in ("world.json", "world.log", "start.lock"):
         (directory / name).unlink(missing_ok=True)
+    _clear(directory)
     with contextlib.suppress(OSError):
         directory.rmdir()
     return info
@@ -99,7 +110,25 @@ def ask(info: WorldInfo, method: str, path: str) -> Any:
         raise WorldError(f"The practice world at {info.control_url} does not answer: {error}") from error
 
 
+def _kill(pid: int, directory: Path) -> None:
+    """Ends a world that no longer answers; a process that only took over its number is left alone."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return
+    if b"wizard.practice" in command and os.fsencode(directory) in command:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _clear(directory: Path) -> None:
+    """Removes the files of worlds that died without cleaning up."""
+    for left in directory.glob("world-*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
 def _start(directory: Path) -> WorldInfo:
+    _clear(directory)
     log_path = directory / "world.log"
     (directory / "world.json").unlink(missing_ok=True)
     code = Path(__file__).resolve().parents[2]
