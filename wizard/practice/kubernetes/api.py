@@ -51,7 +51,8 @@ def random_suffix(length: int = 5) -> str:
 
 def read(call: Call, resource: Resource, body: Obj, *, keeps_shape: bool = False) -> Obj:
     """A request's body as an object of this kind; raises 400."""
-    kind, version = body.get("kind") or resource.kind, body.get("apiVersion") or resource.api_version
+    kind = str(body.get("kind") or resource.kind)
+    version = str(body.get("apiVersion") or resource.api_version)
     if (kind, version) != (resource.kind, resource.api_version):
         raise _wrong_kind(resource, kind, version)
     prefix = f'{kind} in version "v1" cannot be handled as a {kind}'
@@ -105,14 +106,14 @@ class Api:
             obj["metadata"]["generation"] = 1
         admission.require_namespace(self.store, resource, obj)
         kind.default(obj)
-        if resource == kinds.PODS:
-            admission.prepare_pod(self.store, obj)
         if resource.has_status and kind.initial_status is not None:
             obj["status"] = clone(kind.initial_status)
-        if resource == kinds.PODS:
-            obj["status"]["qosClass"] = pods.quality_class(obj["spec"])
         if not is_apply:
             managed.record_update(zero(kind_type(resource.schema_name)), obj, resource, call.manager)
+        kind.prepare(obj, None)
+        if resource == kinds.PODS:
+            admission.prepare_pod(self.store, obj)
+            obj["status"]["qosClass"] = pods.quality_class(obj["spec"])
         problems = Problems()
         name = obj["metadata"].get("name", "")
         if resource == kinds.SERVICES:
@@ -154,11 +155,11 @@ class Api:
         _check_same(resource, old, new)
         _carry_over(resource, old, new, subresource)
         kind.default(new)
+        if not is_apply:
+            managed.record_update(old, new, resource, call.manager, subresource)
         kind.prepare(new, old)
         if kind.counts_generations and new.get("spec") != old.get("spec"):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
-        if not is_apply:
-            managed.record_update(old, new, resource, call.manager, subresource)
         if subresource != "status":
             self._check_update(call, resource, old, new)
         if _is_same(old, new):

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from wizard.practice.kubernetes.objects import Obj
+from wizard.practice.kubernetes.rules import quantities
 from wizard.practice.kubernetes.schema import Type, kind_type
 
-QUANTITY = re.compile(r"^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$")
 _GO_NAMES = {
     "bool": "bool",
     "int32": "int32",
@@ -134,9 +134,9 @@ def scalar(value: Any, kind: str, plain: str, owner: str) -> Any:
     if kind == "quantity":
         if isinstance(value, int | float) and not isinstance(value, bool):
             value = str(value)
-        if not isinstance(value, str) or not QUANTITY.match(value):
-            raise Undecodable(f"quantities must match the regular expression '{QUANTITY.pattern}'")
-        return value
+        if not isinstance(value, str) or not quantities.is_valid(value):
+            raise Undecodable(f"quantities must match the regular expression '{quantities.PATTERN.pattern}'")
+        return quantities.canonical(value)
     wanted: dict[str, type | tuple[type, ...]] = {
         "bool": bool,
         "int32": int,

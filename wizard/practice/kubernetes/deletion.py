@@ -8,7 +8,7 @@ from wizard.practice.kubernetes.api import Api, Call
 from wizard.practice.kubernetes.kinds import Resource
 from wizard.practice.kubernetes.objects import Obj, clone, dig, is_deleting, name_of, stamp
 from wizard.practice.kubernetes.rules import of as rules_of
-from wizard.practice.kubernetes.status import ApiError, bad_request
+from wizard.practice.kubernetes.status import ApiError, bad_option, bad_request
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 _POLICIES = ("Foreground", "Background", "Orphan", "nil")
@@ -26,14 +26,8 @@ def read_options(body: Obj) -> Obj:
     """DeleteOptions as sent; raises 400 or 422."""
     policy = body.get("propagationPolicy")
     if policy is not None and policy not in _POLICIES:
-        raise ApiError(
-            422,
-            "Invalid",
-            f'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "{policy}": '
-            'supported values: "Foreground", "Background", "Orphan", "nil"',
-            group="meta.k8s.io",
-            kind="DeleteOptions",
-        )
+        allowed = 'supported values: "Foreground", "Background", "Orphan", "nil"'
+        raise bad_option("DeleteOptions", "propagationPolicy", f'Unsupported value: "{policy}": {allowed}')
     grace = body.get("gracePeriodSeconds")
     if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool)):
         raise bad_request(
@@ -58,7 +52,9 @@ def delete(api: Api, call: Call, resource: Resource, namespace: str, name: str, 
             waits = waits or bool(dig(new, "spec", "finalizers"))
         if waits:
             return _mark(api, call, resource, old, new, grace)
-        last = old if call.is_dry_run else api.store.remove(resource, new)
+        if resource == kinds.PODS:
+            _stamp(resource, new, 0)
+        last = new if call.is_dry_run else api.store.remove(resource, new)
     return last if resource in _RETURNED else deleted(resource, last)
 
 
@@ -130,14 +126,19 @@ def _grace(resource: Resource, obj: Obj, options: Obj) -> int:
 
 def _mark(api: Api, call: Call, resource: Resource, old: Obj, new: Obj, grace: int) -> Obj:
     meta = new["metadata"]
-    if not is_deleting(old):
-        if rules_of(resource).counts_generations:
-            meta["generation"] = meta.get("generation", 0) + 1
-    elif meta.get("deletionGracePeriodSeconds", 0) <= grace and meta == old["metadata"]:
+    if is_deleting(old) and meta.get("deletionGracePeriodSeconds", 0) <= grace and meta == old["metadata"]:
         return old
-    meta["deletionTimestamp"] = stamp(datetime.now(UTC) + timedelta(seconds=grace))
-    meta["deletionGracePeriodSeconds"] = grace
+    _stamp(resource, new, grace)
     if resource == kinds.NAMESPACES:
         meta.pop("deletionGracePeriodSeconds")
         new["status"] = {**new.get("status", {}), "phase": "Terminating"}
     return new if call.is_dry_run else api.store.put(resource, new)
+
+
+def _stamp(resource: Resource, obj: Obj, grace: int) -> None:
+    """When it is to be gone; the first time is a new generation."""
+    meta = obj["metadata"]
+    if not is_deleting(obj) and rules_of(resource).counts_generations:
+        meta["generation"] = meta.get("generation", 0) + 1
+    meta["deletionTimestamp"] = stamp(datetime.now(UTC) + timedelta(seconds=grace))
+    meta["deletionGracePeriodSeconds"] = grace

@@ -16,7 +16,7 @@ from wizard.practice.kubernetes import (
 from wizard.practice.kubernetes.api import Api
 from wizard.practice.kubernetes.request import Answer, Request, Target, target
 from wizard.practice.kubernetes.reviews import Denied
-from wizard.practice.kubernetes.status import ApiError, method_not_allowed, no_such_path, unauthorized
+from wizard.practice.kubernetes.status import ApiError, method_not_allowed, unauthorized
 from wizard.practice.kubernetes.subresources import PodLogs
 from wizard.practice.ledger import Ledger
 
@@ -129,7 +129,7 @@ class Front:
         if method == "GET":
             return self._read(request, aim)
         if aim.resource.is_namespaced and not aim.namespace:
-            raise method_not_allowed() if method == "POST" else no_such_path()
+            raise method_not_allowed()
         if method == "POST":
             return writing.create(api, request, aim)
         if method == "DELETE":

@@ -4,7 +4,7 @@ from typing import Any
 
 from wizard.practice.kubernetes.objects import Obj, clone
 from wizard.practice.kubernetes.schema import Type
-from wizard.practice.kubernetes.status import ApiError, bad_request
+from wizard.practice.kubernetes.status import bad_request, unprocessable
 
 _ORDER, _DELETIONS = "$setElementOrder/", "$deleteFromPrimitiveList/"
 
@@ -19,10 +19,6 @@ def merge(target: Any, patch: Any) -> Any:
         else:
             out[key] = merge(out.get(key), value)
     return out
-
-
-def unprocessable() -> ApiError:
-    return ApiError(422, "Invalid", "the server rejected our request due to an error in our request")
 
 
 def json_patch(target: Obj, operations: Any) -> Any:

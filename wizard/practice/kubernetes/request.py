@@ -11,11 +11,21 @@ from wizard.practice.kubernetes import kinds, protobuf
 from wizard.practice.kubernetes.api import Call
 from wizard.practice.kubernetes.kinds import Resource
 from wizard.practice.kubernetes.objects import Obj
-from wizard.practice.kubernetes.status import ApiError, bad_request, no_such_path, unsupported_media_type
+from wizard.practice.kubernetes.status import (
+    ApiError,
+    bad_option,
+    bad_request,
+    no_such_path,
+    unsupported_media_type,
+)
 
 JSON = "application/json"
 YAML = "application/yaml"
 APPLY = ("application/apply-patch+yaml", "application/apply-patch+cbor")
+_NO_OBJECT = (
+    "json: cannot unmarshal array into Go value of type struct { APIVersion string "
+    r'"json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }'
+)
 _BODY_TYPES = (JSON, YAML, protobuf.MEDIA_TYPE)
 _TRUE = ("true", "1", "t", "T", "TRUE", "True")
 
@@ -86,15 +96,12 @@ class Request:
         manager = self.query.get("fieldManager") or self.headers.get("user-agent", "unknown").split("/")[0]
         dry_run, validation = self.query.get("dryRun"), self.query.get("fieldValidation", "")
         if dry_run not in (None, "", "All"):
-            why = f'dryRun: Unsupported value: ["{dry_run}"]: supported values: "All"'
-            raise _bad_option(options, why)
+            raise bad_option(options, "dryRun", f'Unsupported value: ["{dry_run}"]: supported values: "All"')
         if validation not in ("", "Ignore", "Strict", "Warn"):
-            allowed = '"", "Ignore", "Strict", "Warn"'
-            raise _bad_option(
-                options, f'fieldValidation: Unsupported value: "{validation}": supported values: {allowed}'
-            )
+            allowed = 'supported values: "", "Ignore", "Strict", "Warn"'
+            raise bad_option(options, "fieldValidation", f'Unsupported value: "{validation}": {allowed}')
         if len(manager) > 128:
-            raise _bad_option(options, "fieldManager: Too long: may not be more than 128 bytes")
+            raise bad_option(options, "fieldManager", "Too long: may not be more than 128 bytes")
         return Call(self.user, manager[:128], dry_run == "All", validation or "Warn")
 
     def document(self, resource: Resource) -> Obj:
@@ -108,9 +115,7 @@ class Request:
                 raise bad_request(str(error)) from error
         found = self.yaml() if self.content_type == YAML else self.json(resource.kind)
         if not isinstance(found, dict):
-            raise self._unrecognized(
-                resource.kind, "json: cannot unmarshal array into Go value of type struct"
-            )
+            raise self._unrecognized(resource.kind, _NO_OBJECT)
         if not isinstance(found.get("metadata", {}), dict):
             raise bad_request(
                 f'{resource.kind} in version "v1" cannot be handled as a {resource.kind}: json: cannot '
@@ -149,11 +154,6 @@ class Request:
 
 def _refuse(constant: str) -> Any:
     raise ValueError(constant)
-
-
-def _bad_option(options: str, why: str) -> ApiError:
-    message = f'{options}.meta.k8s.io "" is invalid: {why}'
-    return ApiError(422, "Invalid", message, group="meta.k8s.io", kind=options)
 
 
 def target(path: str) -> Target:

@@ -5,9 +5,9 @@ Decoding, strict validation, both kinds of merging patch, field ownership, proto
 
 A line reads `Name field=number:type ...`. Types: a scalar or a type's name; `+T` a struct that is there even
 when nobody sent it (`+[T]` such a list); `{T}` a map; `[T]` a list that is replaced as a whole, `[T]*` a set,
-`[T]@a,b` a list whose items are known by the fields a and b. A leading `!` means atomic, a final `~` that a
-patch may name the keys to retain. A number `2.4` is field 4 of the embedded message 2, whose fields JSON shows
-inline.
+`[T]@a,b` a list whose items are known by the fields a and b. A leading `!` means atomic, a final `~` that
+a patch may name the keys to retain. A number `2.4` is field 4 of the embedded message 2,
+whose fields JSON shows inline.
 """
 
 from collections.abc import Mapping

@@ -11,10 +11,16 @@ from wizard.practice.kubernetes.objects import Obj
 
 
 class ApiError(Exception):
-    """`details` has any of name, group, kind, uid, causes, retryAfterSeconds."""
+    """`details` has any of name, group, kind, uid, causes, retryAfterSeconds.
 
-    def __init__(self, code: int, reason: str, message: str, **details: Any) -> None:
+    A generic answer, about no object, has empty details; other errors without details leave them out.
+    """
+
+    def __init__(
+        self, code: int, reason: str, message: str, *, is_generic: bool = False, **details: Any
+    ) -> None:
         super().__init__(message)
+        self._is_generic = is_generic
         self.code = code
         self.reason = reason
         self.message = message
@@ -31,7 +37,8 @@ class ApiError(Exception):
             "details": self.details,
             "code": self.code,
         }
-        return {key: value for key, value in body.items() if value or key == "metadata"}
+        kept = ("metadata", "details") if self._is_generic else ("metadata",)
+        return {key: value for key, value in body.items() if value or key in kept}
 
 
 def not_found(resource: Resource, name: str) -> ApiError:
@@ -40,7 +47,7 @@ def not_found(resource: Resource, name: str) -> ApiError:
 
 
 def no_such_path() -> ApiError:
-    return ApiError(404, "NotFound", "the server could not find the requested resource")
+    return ApiError(404, "NotFound", "the server could not find the requested resource", is_generic=True)
 
 
 def already_exists(resource: Resource, name: str) -> ApiError:
@@ -81,8 +88,28 @@ def bad_request(message: str) -> ApiError:
 
 def method_not_allowed() -> ApiError:
     return ApiError(
-        405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
+        405,
+        "MethodNotAllowed",
+        "the server does not allow this method on the requested resource",
+        is_generic=True,
     )
+
+
+def unprocessable() -> ApiError:
+    text = "the server rejected our request due to an error in our request"
+    return ApiError(422, "Invalid", text, is_generic=True)
+
+
+def unsupported_patch_type() -> ApiError:
+    return ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", is_generic=True)
+
+
+def bad_option(options: str, field: str, problem: str) -> ApiError:
+    """An option of a request that is not allowed; `options` is CreateOptions and so on."""
+    message = f'{options}.meta.k8s.io "" is invalid: {field}: {problem}'
+    reason = {"U": "NotSupported", "R": "Required", "T": "TooLong"}[problem[0]]
+    cause = {"reason": f"FieldValue{reason}", "message": problem, "field": field}
+    return ApiError(422, "Invalid", message, group="meta.k8s.io", kind=options, causes=[cause])
 
 
 def unauthorized() -> ApiError:

@@ -8,13 +8,20 @@ from wizard.practice.kubernetes.kinds import Resource
 from wizard.practice.kubernetes.objects import Obj, clone, dig, name_of, now
 from wizard.practice.kubernetes.request import Answer, Request, Target
 from wizard.practice.kubernetes.schema import kind_type
-from wizard.practice.kubernetes.status import ApiError, Problems, bad_request, conflict, method_not_allowed
+from wizard.practice.kubernetes.status import (
+    Problems,
+    bad_request,
+    conflict,
+    method_not_allowed,
+    unprocessable,
+)
 from wizard.practice.kubernetes.store import Store
 
 _FOLLOWED_EVERY_S = 0.2
 _REMEMBERED_BYTES = 256
 PodLogs = Callable[[str, str, str, bool], Iterable[bytes] | None]
 SCALE = Resource("autoscaling", "scales", "Scale")
+LOG_OPTIONS = Resource("", "pods", "PodLogOptions")
 BINDING = Resource("", "bindings", "Binding", type_name="Binding")
 
 
@@ -22,14 +29,17 @@ def log(store: Store, pod: Obj, request: Request, pod_logs: PodLogs | None) -> A
     """The container's output from the node agent; raises 400 where there is none yet."""
     container = _log_container(pod, request.query.get("container", ""))
     tail, limit = request.number("tailLines"), request.number("limitBytes")
-    for name, value, least in (("tailLines", tail, 0), ("limitBytes", limit, 1)):
-        if value is not None and value < least:
-            why = f"Invalid value: {value}: must be greater than or equal to {least}"
-            message = f'PodLogOptions "" is invalid: {name}: {why}'
-            raise ApiError(422, "Invalid", message, kind="PodLogOptions")
+    problems = Problems()
+    if tail is not None and tail < 0:
+        problems.invalid("tailLines", tail, "must be greater than or equal to 0")
+    if limit is not None and limit <= 0:
+        problems.invalid("limitBytes", limit, "must be greater than 0")
+    problems.raise_if_any(LOG_OPTIONS, name_of(pod))
     namespace, name = pod["metadata"]["namespace"], name_of(pod)
     is_previous = request.flag("previous")
     found = pod_logs(namespace, name, container, is_previous) if pod_logs else None
+    if found is None and not pod["spec"].get("nodeName"):
+        return Answer(204, "")
     if found is None:
         raise bad_request(_why_no_log(pod, container, is_previous=is_previous))
     text = b"".join(found)
@@ -63,8 +73,6 @@ def _why_no_log(pod: Obj, container: str, *, is_previous: bool) -> str:
     name = name_of(pod)
     if is_previous:
         return f'previous terminated container "{container}" in pod "{name}" not found'
-    if not pod["spec"].get("nodeName"):
-        return f"pod {name} does not have a host assigned"
     statuses = dig(pod, "status", "containerStatuses") or []
     waiting = next(
         (dig(status, "state", "waiting", "reason") for status in statuses if status.get("name") == container),
@@ -157,7 +165,7 @@ def _wanted_scale(request: Request, call: Call, now_scale: Obj) -> Obj:
     else:
         raise bad_request("error decoding patch: json: cannot unmarshal array into Go value")
     if not isinstance(found, dict):
-        raise patches.unprocessable()
+        raise unprocessable()
     return found
 
 
@@ -166,6 +174,7 @@ def scale_of(resource: Resource, obj: Obj) -> Obj:
     selector = obj["spec"].get("selector") or {}
     labels = selector if resource == kinds.REPLICATION_CONTROLLERS else selector.get("matchLabels") or {}
     text = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+    replicas = obj["spec"].get("replicas", 0)
     status: Obj = {"replicas": dig(obj, "status", "replicas") or 0}
     if text:
         status["selector"] = text
@@ -173,7 +182,7 @@ def scale_of(resource: Resource, obj: Obj) -> Obj:
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {key: obj["metadata"][key] for key in kept},
-        "spec": {"replicas": obj["spec"].get("replicas", 0)},
+        "spec": {"replicas": replicas} if replicas else {},
         "status": status,
     }
 

@@ -9,7 +9,14 @@ from wizard.practice.kubernetes.objects import Obj, name_of, namespace_of
 from wizard.practice.kubernetes.reading import listed, select, shown, stored
 from wizard.practice.kubernetes.request import APPLY, JSON, YAML, Answer, Request, Target
 from wizard.practice.kubernetes.schema import kind_type
-from wizard.practice.kubernetes.status import ApiError, bad_request, method_not_allowed, no_such_path
+from wizard.practice.kubernetes.status import (
+    ApiError,
+    bad_option,
+    bad_request,
+    method_not_allowed,
+    unprocessable,
+    unsupported_patch_type,
+)
 
 _MERGE, _STRATEGIC, _JSON_PATCH = (
     "application/merge-patch+json",
@@ -47,7 +54,8 @@ def update(api: Api, request: Request, target: Target) -> Answer:
     if name_of(new) != target.name:
         sent = name_of(new)
         if not sent:
-            raise bad_request("name must be provided")
+            why = "was undeterminable: name must be provided"
+            raise bad_request(f"the name of the object ({target.name} based on URL) {why}")
         raise bad_request(
             f"the name of the object ({sent}) does not match the name on the URL ({target.name})"
         )
@@ -75,9 +83,7 @@ def patch(api: Api, request: Request, target: Target) -> Answer:
 
 def _apply(api: Api, request: Request, target: Target, call: Call) -> Answer:
     if not request.query.get("fieldManager"):
-        why = "fieldManager: Required value: is required for apply patch"
-        message = f'PatchOptions.meta.k8s.io "" is invalid: {why}'
-        raise ApiError(422, "Invalid", message, group="meta.k8s.io", kind="PatchOptions")
+        raise bad_option("PatchOptions", "fieldManager", "Required value: is required for apply patch")
     body = request.yaml()
     if not isinstance(body, dict):
         raise bad_request("error decoding patch: the apply configuration is no object")
@@ -95,11 +101,11 @@ def _apply(api: Api, request: Request, target: Target, call: Call) -> Answer:
 
 def _patch_document(request: Request) -> Any:
     if request.content_type not in (_MERGE, _STRATEGIC, _JSON_PATCH):
-        raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type")
+        raise unsupported_patch_type()
     try:
         found = request.json("Patch")
-    except ApiError as error:
-        raise bad_request(f"error decoding patch: {error.message}") from None
+    except ApiError:
+        raise bad_request("invalid JSON patch") from None
     if request.content_type != _JSON_PATCH and not isinstance(found, dict):
         raise bad_request(
             "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}"
@@ -131,11 +137,11 @@ def invalid_patch(why: str) -> ApiError:
 
 def _whole(new: Any) -> Obj:
     if not isinstance(new, dict) or not isinstance(new.get("metadata"), dict):
-        raise patches.unprocessable()
+        raise unprocessable()
     entries = new["metadata"].get("managedFields") or []
     is_listed = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
     if not is_listed:
-        raise patches.unprocessable()
+        raise unprocessable()
     managed.read(new)
     return new
 
@@ -145,7 +151,7 @@ def _delete_options(request: Request) -> Obj:
     body: Any = {}
     if request.body.strip():
         if request.content_type not in ("", JSON, YAML):
-            raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type")
+            raise unsupported_patch_type()
         body = request.json("DeleteOptions")
     if not isinstance(body, dict):
         raise bad_request("json: cannot unmarshal array into Go value of type v1.DeleteOptions")
@@ -181,8 +187,6 @@ def delete(api: Api, request: Request, target: Target) -> Answer:
         )
     if "deletecollection" not in resource.verbs or resource == kinds.NAMESPACES:
         raise method_not_allowed()
-    if resource.is_namespaced and not target.namespace:
-        raise no_such_path()
     found = select(request, target).of(api.store)
     for obj in found:
         try:

@@ -38,7 +38,11 @@ _RULES = {
     kinds.CONFIG_MAPS: Rules(check=secrets.check_config_map),
     kinds.SERVICES: Rules(services.default, services.check, services.prepare, {"loadBalancer": {}}),
     kinds.PODS: Rules(
-        pods.default_pod, pods.check_pod, initial_status={"phase": "Pending"}, counts_generations=True
+        pods.default_pod,
+        pods.check_pod,
+        pods.prepare_pod,
+        initial_status={"phase": "Pending"},
+        counts_generations=True,
     ),
     kinds.DEPLOYMENTS: Rules(
         workloads.default_deployment, workloads.check_deployment, counts_generations=True
@@ -55,9 +59,11 @@ _RULES = {
         initial_status={"replicas": 0},
         counts_generations=True,
     ),
-    kinds.NAMESPACES: Rules(others.default_namespace, initial_status={"phase": "Active"}),
+    kinds.NAMESPACES: Rules(
+        others.default_namespace, prepare=others.prepare_namespace, initial_status={"phase": "Active"}
+    ),
     kinds.NODES: Rules(initial_status=None),
-    kinds.EVENTS: Rules(others.default_event, others.check_event),
+    kinds.EVENTS: Rules(check=others.check_event, prepare=others.prepare_event),
     kinds.CLAIMS: Rules(others.default_claim, others.check_claim, initial_status={"phase": "Pending"}),
     kinds.INGRESSES: Rules(
         check=others.check_ingress, initial_status={"loadBalancer": {}}, counts_generations=True

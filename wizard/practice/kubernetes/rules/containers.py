@@ -45,9 +45,6 @@ def default(container: Obj) -> None:
     for name in _PROBES:
         if name in container:
             _default_probe(container[name])
-    resources = container["resources"]
-    for name, limit in (resources.get("limits") or {}).items():
-        resources.setdefault("requests", {}).setdefault(name, limit)
 
 
 def _default_probe(probe: Obj) -> None:
@@ -107,6 +104,9 @@ def _check_ports(ports: list[Obj], field: str, problems: Problems) -> None:
             problems.required(f"{here}.containerPort")
         elif not 1 <= number <= 65535:
             problems.invalid(f"{here}.containerPort", number, "must be between 1 and 65535, inclusive")
+        host_port = port.get("hostPort", 0)
+        if host_port and not 1 <= host_port <= 65535:
+            problems.invalid(f"{here}.hostPort", host_port, "must be between 1 and 65535, inclusive")
         if port["protocol"] not in ("SCTP", "TCP", "UDP"):
             problems.not_supported(f"{here}.protocol", port["protocol"], ("SCTP", "TCP", "UDP"))
 
@@ -246,8 +246,6 @@ def _check_probe(kind: str, probe: Obj, field: str, problems: Problems) -> None:
     handlers = [name for name in _HANDLERS if name in probe]
     if not handlers:
         problems.required(field, "must specify a handler type")
-    for extra in handlers[1:]:
-        problems.forbidden(f"{field}.{extra}", "may not specify more than 1 handler type")
     for handler in handlers[:1]:
         here = f"{field}.{handler}"
         if handler in ("httpGet", "tcpSocket"):
@@ -256,6 +254,8 @@ def _check_probe(kind: str, probe: Obj, field: str, problems: Problems) -> None:
             problems.not_supported(f"{here}.scheme", probe[handler]["scheme"], ("HTTP", "HTTPS"))
         if handler == "exec" and not probe[handler].get("command"):
             problems.required(f"{here}.command")
+    for extra in handlers[1:]:
+        problems.forbidden(f"{field}.{extra}", "may not specify more than 1 handler type")
     for name in (
         "initialDelaySeconds",
         "timeoutSeconds",

@@ -34,7 +34,7 @@ def check(resource: Resource, metadata: Obj, problems: Problems) -> None:
     for at, owner in enumerate(metadata.get("ownerReferences") or []):
         for field in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(field):
-                problems.invalid(f"metadata.ownerReferences[{at}].{field}", "", "must not be empty")
+                problems.required(f"metadata.ownerReferences[{at}].{field}", "must not be empty")
 
 
 def check_labels(labels: dict[str, str], field: str, problems: Problems) -> None:

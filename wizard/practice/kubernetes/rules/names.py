@@ -66,7 +66,7 @@ def label_key(text: str) -> list[str]:
 
 def label_value(text: str) -> list[str]:
     if len(text) > 63:
-        return ["must be no more than 63 characters"]
+        return ["must be no more than 63 bytes"]
     if re.fullmatch(f"({_QUALIFIED})?", text):
         return []
     return [

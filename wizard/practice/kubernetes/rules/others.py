@@ -5,15 +5,21 @@ from wizard.practice.kubernetes.status import Problems
 
 
 def default_namespace(namespace: Obj) -> None:
-    """Every namespace carries its name as a label and the finalizer that empties it."""
+    """Every namespace carries its name as a label."""
     namespace["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = namespace["metadata"].get(
         "name", ""
     )
-    namespace["spec"].setdefault("finalizers", ["kubernetes"])
 
 
-def default_event(event: Obj) -> None:
-    event.setdefault("eventTime", None)
+def prepare_namespace(namespace: Obj, old: Obj | None) -> None:
+    if old is None:
+        namespace["spec"] = {"finalizers": ["kubernetes"]}
+
+
+def prepare_event(event: Obj, old: Obj | None) -> None:
+    del old
+    for field in ("firstTimestamp", "lastTimestamp", "eventTime"):
+        event.setdefault(field, None)
     event.setdefault("reportingComponent", dig(event, "source", "component") or "")
     event.setdefault("reportingInstance", "")
 
@@ -48,7 +54,7 @@ def check_ingress(ingress: Obj, old: Obj | None, problems: Problems) -> None:
     del old
     spec = ingress["spec"]
     if not spec.get("rules") and not spec.get("defaultBackend"):
-        problems.invalid("spec", [], "either `defaultBackend` or `rules` must be specified")
+        problems.invalid("spec", None, "either `defaultBackend` or `rules` must be specified")
     for at, rule in enumerate(spec.get("rules") or []):
         for number, path in enumerate(dig(rule, "http", "paths") or []):
             field = f"spec.rules[{at}].http.paths[{number}]"

@@ -39,13 +39,25 @@ def _default_volume(volume: Obj) -> None:
 
 
 def default_pod(pod: Obj) -> None:
-    """A Pod also gets what the admission plugins ServiceAccount, Priority and DefaultTolerationSeconds add.
-
-    The token volume of its ServiceAccount is left out: there is nobody in here to talk to.
-    """
+    """What a Pod has and a template has not: requests that follow limits, service links."""
     spec = pod["spec"]
     default_spec(spec)
     spec.setdefault("enableServiceLinks", True)
+    for kind in _LISTS:
+        for container in spec.get(kind) or []:
+            resources = container["resources"]
+            for name, limit in (resources.get("limits") or {}).items():
+                resources.setdefault("requests", {}).setdefault(name, limit)
+
+
+def prepare_pod(pod: Obj, old: Obj | None) -> None:
+    """What the admission plugins ServiceAccount, Priority and DefaultTolerationSeconds add.
+
+    The token volume of its ServiceAccount is left out: there is nobody in here to talk to.
+    """
+    if old is not None:
+        return
+    spec = pod["spec"]
     account = spec.get("serviceAccountName") or "default"
     spec["serviceAccountName"] = spec["serviceAccount"] = account
     spec.setdefault("priority", 0)
@@ -177,7 +189,7 @@ def _check_tolerations(tolerations: list[Obj], field: str, problems: Problems) -
 def _check_volumes(volumes: list[Obj], field: str, problems: Problems) -> set[str]:
     seen: set[str] = set()
     for at, volume in enumerate(volumes):
-        here, name = f"{field}[{at}]", volume.get("name", "")
+        here, name, before = f"{field}[{at}]", volume.get("name", ""), len(problems.causes)
         kinds = sorted(key for key in volume if key != "name")
         for extra in kinds[1:]:
             problems.forbidden(f"{here}.{extra}", "may not specify more than 1 volume type")
@@ -187,9 +199,10 @@ def _check_volumes(volumes: list[Obj], field: str, problems: Problems) -> set[st
             problems.required(f"{here}.name")
         for why in names.label(name) if name else ():
             problems.invalid(f"{here}.name", name, why)
-        if name and name in seen:
+        if name in seen:
             problems.duplicate(f"{here}.name", name)
-        seen.add(name)
+        if len(problems.causes) == before:
+            seen.add(name)
     return seen
 
 

@@ -1,41 +1,33 @@
 """Quantities such as `500m` and `1Gi`."""
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 
-from wizard.practice.kubernetes.decode import QUANTITY
+PATTERN = re.compile(r"^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
+_EXPONENT = re.compile(r"[eE][-+]?[0-9]{1,2}")
+_DECIMAL = ("E", "P", "T", "G", "M", "k", "", "m", "u", "n")
+_BINARY = ("Ei", "Pi", "Ti", "Gi", "Mi", "Ki")
+_SUFFIXES = {suffix: Decimal(1000) ** (6 - place) for place, suffix in enumerate(_DECIMAL)}
+_SUFFIXES |= {suffix: Decimal(1024) ** (6 - place) for place, suffix in enumerate(_BINARY)}
 
-_SUFFIXES = {
-    "": Decimal(1),
-    "n": Decimal("1e-9"),
-    "u": Decimal("1e-6"),
-    "m": Decimal("1e-3"),
-    "k": Decimal(10**3),
-    "M": Decimal(10**6),
-    "G": Decimal(10**9),
-    "T": Decimal(10**12),
-    "P": Decimal(10**15),
-    "E": Decimal(10**18),
-    "Ki": Decimal(2**10),
-    "Mi": Decimal(2**20),
-    "Gi": Decimal(2**30),
-    "Ti": Decimal(2**40),
-    "Pi": Decimal(2**50),
-    "Ei": Decimal(2**60),
-}
+
+def is_valid(text: str) -> bool:
+    match = PATTERN.match(text)
+    if match is None or not _NUMBER.fullmatch(match[1]) or len(match[1]) > 40:
+        return False
+    return match[2] in _SUFFIXES or _EXPONENT.fullmatch(match[2]) is not None
 
 
 def amount(text: str) -> Decimal:
-    """In base units; a text that decoding let through but that is no number counts as zero."""
-    match = QUANTITY.match(text)
-    if match is None:
+    """In base units; a text that is no quantity counts as zero."""
+    match = PATTERN.match(text)
+    if match is None or not is_valid(text):
         return Decimal(0)
     number, suffix = match.groups()
-    try:
-        if suffix[:1] in ("e", "E") and suffix[1:]:
-            return Decimal(f"{number}{suffix}")
-        return Decimal(number) * _SUFFIXES.get(suffix, Decimal(0))
-    except InvalidOperation:
-        return Decimal(0)
+    if suffix in _SUFFIXES:
+        return Decimal(number) * _SUFFIXES[suffix]
+    return Decimal(f"{number}{suffix}")
 
 
 def text(value: Decimal) -> str:
@@ -43,3 +35,19 @@ def text(value: Decimal) -> str:
     if value == value.to_integral_value():
         return str(int(value))
     return f"{int((value * 1000).to_integral_value())}m"
+
+
+def canonical(value: str) -> str:
+    """As the server stores it: whole, with the largest suffix that allows it (`1.5Gi` is `1536Mi`)."""
+    match = PATTERN.match(value)
+    if match is None or match[2] not in _SUFFIXES:
+        return value
+    number = amount(value)
+    if number == 0:
+        return "0"
+    is_binary = match[2].endswith("i") and abs(number) >= 1024
+    for suffix in (*_BINARY, "") if is_binary else _DECIMAL:
+        count = number / _SUFFIXES[suffix]
+        if count == count.to_integral_value():
+            return f"{int(count)}{suffix}"
+    return value

@@ -76,12 +76,12 @@ def check_config_map(config_map: Obj, old: Obj | None, problems: Problems) -> No
     if old is not None:
         _check_unchanged(config_map, old, ("data", "binaryData"), problems)
     texts, blobs = config_map.get("data") or {}, config_map.get("binaryData") or {}
+    for key in sorted(texts.keys() & blobs.keys()):
+        problems.invalid(f"data[{key}]", key, "duplicate of key present in binaryData")
     for field, found in (("data", texts), ("binaryData", blobs)):
         for key in found:
             for why in names.config_key(key):
                 problems.invalid(f"{field}[{key}]", key, why)
-    for key in texts.keys() & blobs.keys():
-        problems.invalid(f"data[{key}]", key, "duplicate of key present in binaryData")
     size = sum(len(text.encode()) for text in texts.values())
     if size + sum(len(base64.b64decode(blob)) for blob in blobs.values()) > MAX_BYTES:
         problems.too_long("", MAX_BYTES)

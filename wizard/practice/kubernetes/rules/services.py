@@ -75,6 +75,7 @@ def check(service: Obj, old: Obj | None, problems: Problems) -> None:
         problems.not_supported("spec.sessionAffinity", spec["sessionAffinity"], ("ClientIP", "None"))
     if kind not in TYPES:
         problems.not_supported("spec.type", kind, TYPES)
+    _check_twice(ports, problems)
     if kind == "ExternalName":
         if not spec.get("externalName"):
             problems.required("spec.externalName")
@@ -112,6 +113,11 @@ def _check_ports(ports: list[Obj], kind: str, problems: Problems) -> None:
         check_target(port.get("targetPort"), f"{field}.targetPort", problems)
         if port.get("nodePort") and kind not in _WITH_NODE_PORTS:
             problems.forbidden(f"{field}.nodePort", "may not be used when `type` is 'ClusterIP'")
+
+
+def _check_twice(ports: list[Obj], problems: Problems) -> None:
+    seen = set()
+    for at, port in enumerate(ports):
         key = (port["protocol"], port.get("port"))
         if key in seen:
             shown = {
@@ -122,7 +128,7 @@ def _check_ports(ports: list[Obj], kind: str, problems: Problems) -> None:
                 "TargetPort": 0,
                 "NodePort": 0,
             }
-            problems.duplicate(field, shown)
+            problems.duplicate(f"spec.ports[{at}]", shown)
         seen.add(key)
 
 
@@ -137,6 +143,16 @@ def check_target(port: Any, field: str, problems: Problems) -> None:
 
 def _check_balancer(spec: Obj, old: Obj | None, problems: Problems) -> None:
     is_balancer = spec["type"] == "LoadBalancer"
+    ranges = spec.get("loadBalancerSourceRanges") or []
+    if ranges and not is_balancer:
+        problems.forbidden("spec.LoadBalancerSourceRanges", "may only be used when `type` is 'LoadBalancer'")
+    for at, block in enumerate(ranges if is_balancer else ()):
+        if not _is_block(block.strip()):
+            problems.invalid(
+                f"spec.LoadBalancerSourceRanges[{at}]",
+                block,
+                "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)",
+            )
     wanted = spec.get("loadBalancerClass")
     field = "spec.loadBalancerClass"
     if wanted is not None and not is_balancer:
@@ -147,17 +163,6 @@ def _check_balancer(spec: Obj, old: Obj | None, problems: Problems) -> None:
     was_balancer = old is not None and old["spec"]["type"] == "LoadBalancer"
     if is_balancer and was_balancer and wanted != dig(old, "spec", "loadBalancerClass"):
         problems.invalid(field, wanted, "may not change once set")
-    ranges = spec.get("loadBalancerSourceRanges") or []
-    if ranges and not is_balancer:
-        problems.forbidden("spec.LoadBalancerSourceRanges", "may only be used when `type` is 'LoadBalancer'")
-        return
-    for at, block in enumerate(ranges):
-        if not _is_block(block.strip()):
-            problems.invalid(
-                f"spec.loadBalancerSourceRanges[{at}]",
-                block,
-                "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)",
-            )
 
 
 def _is_address(text: str) -> bool:

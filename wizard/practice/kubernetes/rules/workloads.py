@@ -76,8 +76,7 @@ def check_replica_set(replica_set: Obj, old: Obj | None, problems: Problems) -> 
 def check_replication_controller(controller: Obj, old: Obj | None, problems: Problems) -> None:
     del old
     spec = controller["spec"]
-    for name in ("minReadySeconds", "replicas"):
-        _check_count(spec, name, problems)
+    _check_count(spec, "minReadySeconds", problems)
     selector: dict[str, str] = spec.get("selector") or {}
     metadata.check_labels(selector, "spec.selector", problems)
     template = spec.get("template")
@@ -92,6 +91,7 @@ def check_replication_controller(controller: Obj, old: Obj | None, problems: Pro
             "spec.template.metadata.labels", labels, "`selector` does not match template `labels`"
         )
     pods.check_template(template, "spec.template", problems)
+    _check_count(spec, "replicas", problems)
 
 
 def _check_count(spec: Obj, name: str, problems: Problems) -> None:
@@ -128,10 +128,11 @@ def _check_strategy(strategy: Obj, problems: Problems) -> None:
         shown = {"Type": strategy["type"], "RollingUpdate": None}
         problems.not_supported("spec.strategy", shown, _STRATEGIES)
     elif rolling is not None:
-        for name in ("maxUnavailable", "maxSurge"):
+        before = len(problems.causes)
+        for name in ("maxSurge", "maxUnavailable"):
             _check_share(rolling[name], f"{field}.{name}", problems)
         if (
-            not problems
+            len(problems.causes) == before
             and share(rolling["maxUnavailable"], 100) == 0
             and share(rolling["maxSurge"], 100) == 0
         ):
