@@ -76,7 +76,7 @@ def _register(answers: Answers, facts: CertificateFacts) -> Change:
         Verb.CHANGE if exists else Verb.CREATE,
         "ACME account",
         names.ACME_ACCOUNT_SECRET,
-        f"ACME account at {facts.directory}{contact}, its key in the Secret {names.ACME_ACCOUNT_SECRET}",
+        f"Make an account at {facts.directory}{contact}, its key in the Secret {names.ACME_ACCOUNT_SECRET}",
         {"directory": facts.directory, "existed": exists},
     )
 
@@ -88,7 +88,7 @@ def _issue(answers: Answers, facts: CertificateFacts, reason: str) -> Change:
         _verb(facts),
         "certificate",
         wanted.domain,
-        f"certificate for {wanted.domain} from {facts.directory} by {wanted.method} ({reason}), "
+        f"Get a certificate for {wanted.domain} from {facts.directory} by {wanted.method} ({reason}), "
         f"in the Secret {names.CERTIFICATE_SECRET}",
         {**_params(answers, facts), "directory": facts.directory},
         command=f"certbot certonly --webroot -w {wanted.webroot} -d {wanted.domain}",
@@ -102,7 +102,7 @@ def _import(answers: Answers, facts: CertificateFacts, reason: str) -> Change:
         _verb(facts),
         "certificate",
         wanted.domain,
-        f"certificate for {wanted.domain} from {wanted.cert_file} ({reason}), "
+        f"Bring in the certificate for {wanted.domain} from {wanted.cert_file} ({reason}), "
         f"in the Secret {names.CERTIFICATE_SECRET}",
         {**_params(answers, facts), "serial": facts.imported.serial if facts.imported else ""},
         command=f"kubectl -n {answers.connect.namespace} create secret generic {names.CERTIFICATE_SECRET} "

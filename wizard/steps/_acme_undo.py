@@ -40,7 +40,7 @@ def _undo_secret(ctx: Context, entry: Entry, name: str, kept: Mapping[str, str],
     if found.facts.owner:
         return f"Left the Secret {name} alone: it belongs to the setup {found.facts.owner} now."
     if not _is_still_ours(entry, found):
-        return f"Left the Secret {name} alone: its contents were changed since."
+        return f"Left the Secret {name} alone: it does not hold any more what was put there."
     put_back(ctx, name, found, kept)
     return f"Put the Secret {name} back as it was. {told}"
 

@@ -443,6 +443,15 @@ def test_waiting_for_the_ca_can_be_stopped(rig_for: MakeRig, world: World, clust
     assert threading.active_count() < 100
 
 
+def test_a_change_that_was_carried_out_already_is_not_repeated(rig_for: MakeRig, world: World) -> None:
+    rig = rig_for()
+    changes = rig.plan(STEP).changes
+    for change in (*changes, *changes):
+        rig.apply(STEP, change)
+    assert (world.ordered(), world.issued()) == (1, 1)
+    assert sum(entry.kind == "account" for entry in world.acme.log) == 1
+
+
 # Importing
 
 
@@ -552,8 +561,9 @@ def test_a_good_certificate_that_was_there_is_used_as_it_is(
 
 
 def test_a_foreign_secret_is_changed_on_consent_only_and_put_back(
-    rig_for: MakeRig, cluster: Cluster, authority: Authority
+    rig_for: MakeRig, cluster: Cluster, authority: Authority, network: Network, name_server: DnsServer
 ) -> None:
+    """After two certificates too it is the first contents that come back."""
     cert_pem, key_pem = pair(authority, "old.practice.test")
     before = {
         names.CERTIFICATE_KEY: cert_pem,
@@ -568,7 +578,9 @@ def test_a_foreign_secret_is_changed_on_consent_only_and_put_back(
     rig.run(STEP)
     assert chain_of(cluster).names == (DOMAIN,)
     assert data_of(cluster)["notes"] == b"mine"
-    rig_for(consent={"adopt": ["secrets"]}, key_type="ecdsa-p384").run(STEP)
+    network.name("registry.elsewhere.test", name_server.resolve(DOMAIN))
+    rig = rig_for(consent={"adopt": ["secrets"]}, domain="registry.elsewhere.test")
+    assert rig.run(STEP).changes
     rig.undo(STEP)
     assert data_of(cluster) == before
     assert cluster.secret_facts(names.CERTIFICATE_SECRET).owner == labels == ""
@@ -582,7 +594,7 @@ def test_undo_leaves_what_was_changed_since(rig_for: MakeRig, cluster: Cluster, 
     changed = {**data_of(cluster), names.CERTIFICATE_KEY: cert_pem, names.PRIVATE_KEY: key_pem}
     cluster.write_secret(names.CERTIFICATE_SECRET, changed, setup="x")
     told = rig.undo(STEP)
-    assert "changed since" in told[0]
+    assert "Left the Secret" in told[0]
     assert data_of(cluster) == changed
 
 
