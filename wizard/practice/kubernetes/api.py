@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from wizard.practice.kubernetes import admission, kinds, managed, rules
+from wizard.practice.kubernetes import admission, kinds, managed, rules, typed
 from wizard.practice.kubernetes.decode import Undecodable, decode, zero
 from wizard.practice.kubernetes.kinds import Resource
 from wizard.practice.kubernetes.objects import Obj, clone, dig, is_deleting, namespace_of, now
@@ -26,6 +26,7 @@ from wizard.practice.kubernetes.status import (
 )
 from wizard.practice.kubernetes.store import Store
 
+_HEAD = ("apiVersion", "kind")
 _NAME_SIGNS = "bcdfghjklmnpqrstvwxz2456789"
 
 
@@ -49,7 +50,7 @@ def random_suffix(length: int = 5) -> str:
     return "".join(secrets.choice(_NAME_SIGNS) for _ in range(length))
 
 
-def read(call: Call, resource: Resource, body: Obj, *, keeps_shape: bool = False) -> Obj:
+def read(call: Call, resource: Resource, body: Obj) -> Obj:
     """A request's body as an object of this kind; raises 400."""
     kind = str(body.get("kind") or resource.kind)
     version = str(body.get("apiVersion") or resource.api_version)
@@ -57,7 +58,7 @@ def read(call: Call, resource: Resource, body: Obj, *, keeps_shape: bool = False
         raise _wrong_kind(resource, kind, version)
     prefix = f'{kind} in version "v1" cannot be handled as a {kind}'
     try:
-        obj, unknown = decode(body, resource.schema_name, keeps_shape=keeps_shape)
+        obj, unknown = decode(body, resource.schema_name)
     except Undecodable as error:
         raise bad_request(f"{prefix}: {error}") from error
     if unknown and call.validation == "Strict":
@@ -162,6 +163,10 @@ class Api:
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if subresource != "status":
             self._check_update(call, resource, old, new)
+        elif resource == kinds.SERVICES:
+            problems = Problems()
+            services.check_status(new, problems)
+            problems.raise_if_any(resource, old["metadata"]["name"])
         if _is_same(old, new):
             return old
         if call.is_dry_run:
@@ -199,7 +204,7 @@ class Api:
         force: bool = False,
     ) -> tuple[Obj, bool]:
         """Server-side apply; the object and whether it is new. Raises 409 with the conflicts."""
-        config = _read_config(call, resource, namespace, name, body)
+        config = _read_config(resource, namespace, name, body)
         with self.store.lock:
             live = self.store.get(resource, namespace, name)
             if live is None and subresource:
@@ -218,7 +223,7 @@ class Api:
             return self._replace(call, resource, live, obj, subresource, is_apply=True), False
 
 
-def _read_config(call: Call, resource: Resource, namespace: str, name: str, body: Obj) -> Obj:
+def _read_config(resource: Resource, namespace: str, name: str, body: Obj) -> Obj:
     version, kind = body.get("apiVersion", ""), body.get("kind", "")
     if (version, kind) != (resource.api_version, resource.kind):
         group, _, number = str(version).rpartition("/")
@@ -232,17 +237,15 @@ def _read_config(call: Call, resource: Resource, namespace: str, name: str, body
         raise _wrong_name(meta["name"], name)
     if resource.is_namespaced and meta.get("namespace", namespace) != namespace:
         raise _wrong_namespace()
-    try:
-        config, unknown = decode(body, resource.schema_name, keeps_shape=True)
-    except Undecodable as error:
-        raise bad_request(str(error)) from error
-    if unknown:
-        where = (
-            f"{meta.get('namespace', '')}/{name}; {version if '/' in version else '/' + version}, Kind={kind}"
-        )
-        listed = "\n".join(f".{path}: field not declared in schema" for path in unknown)
+    found = typed.problems(
+        {key: body[key] for key in body if key not in _HEAD}, kind_type(resource.schema_name)
+    )
+    if found:
+        versioned = version if "/" in version else f"/{version}"
+        where = f"{meta.get('namespace', '')}/{name}; {versioned}, Kind={kind}"
+        listed = found[0] if len(found) == 1 else "errors:\n  " + "\n  ".join(found)
         raise ApiError(500, "", f"failed to create typed patch object ({where}): {listed}")
-    del call
+    config = clone(body)
     config["metadata"]["name"] = name
     return config
 

@@ -37,12 +37,9 @@ def zero(of: Type) -> Any:
     return {name: zero(field.type) for name, field in of.fields.items() if field.type.is_embedded}
 
 
-def decode(body: Obj, type_name: str, *, keeps_shape: bool = False) -> tuple[Obj, list[str]]:
-    """The object and the paths of unknown fields; raises Undecodable.
-
-    `keeps_shape` checks only: nothing empty is left out or put in. An apply owns what it names.
-    """
-    reader = _Reader(keeps_shape=keeps_shape)
+def decode(body: Obj, type_name: str) -> tuple[Obj, list[str]]:
+    """The object and the paths of unknown fields; raises Undecodable."""
+    reader = _Reader()
     head: Obj = {key: body[key] for key in ("apiVersion", "kind") if key in body}
     for key, value in head.items():
         if not isinstance(value, str):
@@ -65,9 +62,8 @@ def _json_kind(value: Any) -> str:
 class _Reader:
     """`path` names a value with list indices, `plain` without, as Go's type errors do."""
 
-    def __init__(self, *, keeps_shape: bool) -> None:
+    def __init__(self) -> None:
         self.unknown: list[str] = []
-        self._keeps_shape = keeps_shape
 
     def struct(self, value: Any, of: Type, path: str, plain: str) -> Obj:
         if not isinstance(value, dict):
@@ -80,9 +76,9 @@ class _Reader:
                 self.unknown.append(here)
             elif item is not None:
                 read = self.any(item, field.type, here, f"{plain}.{name}" if plain else name, of.name)
-                if self._keeps_shape or read not in ("", [], {}) or _counts_when_empty(name, field.type):
+                if read not in ("", [], {}) or _counts_when_empty(name, field.type):
                     out[name] = read
-        for name, field in () if self._keeps_shape else of.fields.items():
+        for name, field in of.fields.items():
             if field.type.is_embedded and field.type.shape == "struct" and name not in out:
                 out[name] = zero(field.type)
         return out

@@ -147,8 +147,10 @@ def _without(value: Any, heads: dict[str, set[Path]], of: Type | None) -> Any:
 
 def merged(old: Any, new: Any, of: Type | None) -> Any:
     """What applying `new` on `old` gives: maps and keyed lists are united, the rest is replaced."""
-    if _is_leaf(of) or of is None or old is None or new is None:
+    if _is_leaf(of) or of is None or old is None:
         return new
+    if new is None:
+        return old
     if of.shape == "list":
         return _merged_list(old, new, of)
     out = dict(old)
@@ -211,6 +213,8 @@ def dotted(path: Path) -> str:
         elif step.startswith("k:"):
             keys = json.loads(step[2:])
             out += "[" + ",".join(f"{key}={_compact(value)}" for key, value in keys.items()) + "]"
+        elif step.startswith("i:"):
+            out += f"[{step[2:]}]"
         else:
             out += f"[={step[2:]}]"
     return out

@@ -126,7 +126,13 @@ def _shed(shares: Shares, paths: set[Path], *, except_of: Owner | None = None) -
 
 
 def record_update(old: Obj, new: Obj, resource: Resource, manager: str, subresource: str = "") -> None:
-    """Enters into `new` what this update changed; `old` may be a zero object."""
+    """Enters into `new` what this update changed; `old` may be a zero object.
+
+    Where somebody has cleared managedFields, nothing is tracked until the next apply.
+    """
+    is_stored = bool(old["metadata"].get("uid"))
+    if is_stored and not old["metadata"].get("managedFields") and not new["metadata"].get("managedFields"):
+        return
     root = kind_type(resource.schema_name)
     sent = new.get("metadata", {}).get("managedFields")
     base = new if sent else old
@@ -170,7 +176,8 @@ def apply(
     others = _resolve(others, found.added | found.modified, force=force)
     others = _shed(others, found.removed)
     is_same = had is not None and had.paths == mine and not (found.added or found.modified or found.removed)
-    others[me] = Share(mine, had.time if is_same and had else now())
+    if mine:
+        others[me] = Share(mine, had.time if is_same and had else now())
     write(after, others)
     return after
 

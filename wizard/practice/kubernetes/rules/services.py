@@ -95,6 +95,12 @@ def check(service: Obj, old: Obj | None, problems: Problems) -> None:
             problems.not_supported(f"spec.{field}", spec[field], ("Cluster", "Local"))
 
 
+def check_status(service: Obj, problems: Problems) -> None:
+    if service["spec"]["type"] != "LoadBalancer" and dig(service, "status", "loadBalancer", "ingress"):
+        why = "may only be used when `spec.type` is 'LoadBalancer'"
+        problems.forbidden("status.loadBalancer.ingress", why)
+
+
 def _check_ports(ports: list[Obj], kind: str, problems: Problems) -> None:
     seen: set[Any] = set()
     for at, port in enumerate(ports):
