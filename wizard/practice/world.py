@@ -70,6 +70,8 @@ class World:
         self._up(self.control)
         self._write_files(authority)
         self._announce()
+        # The first question about instances or balancers costs moto a second: better now than then.
+        threading.Thread(target=self.aws.warm_up, name="warm-up", daemon=True).start()
 
     def _start_cluster(self, authority: Authority, instance_id: str) -> None:
         ports = PodPorts()
