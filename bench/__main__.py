@@ -1,4 +1,4 @@
-"""Measures everything, prints the table, and writes it to bench/results/.
+"""Measures everything, prints the table, and writes it to bench/results/ and into the README.
 
 Ends with 1 if something could not be measured. An aim that was missed is told in the table only: a busy
 machine is no mistake.
@@ -12,6 +12,7 @@ from bench import frames, ready, report, whole
 from bench.result import Budget, Row
 
 RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parents[1] / "README.md"
 WHOLE_RUN_S = 170.0
 
 PARTS: tuple[Callable[[Budget], list[Row]], ...] = (ready.rows, frames.rows, whole.rows)
@@ -28,6 +29,7 @@ def main() -> int:
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "latest.md").write_text(table, encoding="utf-8")
     (RESULTS / "latest.json").write_text(report.as_json(around, rows), encoding="utf-8")
+    README.write_text(report.into_readme(README.read_text(encoding="utf-8"), table), encoding="utf-8")
     print(table, end="")
     return 1 if any(row.value is None for row in rows) else 0
 

@@ -14,6 +14,7 @@ import psutil
 from bench.result import Row, Unit
 
 HEAD = ("measure", "median", "aim", "met", "runs", "behind it")
+BEGIN, END = "<!-- figures: made by `make bench` -->", "<!-- end of figures -->"
 # An absolute path with at least two parts, but not the rest of a URL.
 PATH = re.compile(r"(?<![\w:/.>])/[\w.+@~-]+(?:/[\w.+@~-]+)+/?")
 
@@ -63,6 +64,14 @@ def as_json(around: dict[str, Any], rows: Sequence[Row]) -> str:
         for row in rows
     ]
     return json.dumps({**around, "rows": found}, indent=2) + "\n"
+
+
+def into_readme(text: str, table: str) -> str:
+    """The README's text with the figures made anew."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    figures = table.partition("\n\n")[2]
+    return f"{before}{BEGIN}\n\n{figures}\n{END}{after}"
 
 
 def without_paths(text: str) -> str:
