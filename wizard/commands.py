@@ -76,8 +76,8 @@ def apply(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading
         engine = _engine(directory, answers, emit, cancel)
         engine.vault.read_environment(answers.htpasswd.users, os.environ)
         emit(RunStarted("apply", answers.setup, STEPS))
-        directory.save_answers(answers_module.load(options.answers))
-        engine.apply(passwords.provider(engine.vault, options.passwords_to, is_json=options.json))
+        with directory.answers_saved(answers_module.load(options.answers)):
+            engine.apply(passwords.provider(engine.vault, options.passwords_to, is_json=options.json))
     passwords.show_generated(engine.vault, options.passwords_to)
     if not options.json:
         _print_snippets(engine.answers)

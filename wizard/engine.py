@@ -34,6 +34,7 @@ from wizard.events import (
 from wizard.facts import FactBook
 from wizard.journal import Journal
 from wizard.parallel import side_by_side
+from wizard.place import Place
 from wizard.services import Services, load
 from wizard.state import SetupDirectory
 from wizard.step import Change, Check, CheckResult, Context, Plan, Step
@@ -102,6 +103,8 @@ class Engine:
         plan = all_steps()[step].plan(self.answers, self.facts)
         facts = self.facts.get(step)
         problems = facts.problems if facts else ()
+        if step is StepId.CONNECT and (moved := self._moved()):
+            problems = (moved, *problems)
         needed = tuple(consent for consent in plan.consents if not consent.is_given(self.answers))
         return Plan(plan.changes, needed, _unique((*problems, *plan.blockers)), plan.notes)
 
@@ -202,6 +205,8 @@ class Engine:
         """Takes back what the journal says, newest first; returns what had to be left, and why."""
         left: list[Problem] = []
         self._look_before_undo()
+        if moved := self._moved():
+            raise Refused(moved)
         for entry in reversed(self.journal.standing()):
             if self.cancel.is_set():
                 raise Cancelled
@@ -229,6 +234,12 @@ class Engine:
         self.answers, self.services = answers, services
         self.facts = FactBook()
 
+    def snippets(self) -> tuple[str, ...]:
+        """Commands to copy that use the registry as the answers describe it."""
+        from wizard.steps.proof import snippets
+
+        return snippets(self.answers)
+
     def emit(self, event: Event) -> None:
         """To the reader of this run and to the setup's log."""
         self.directory.log(to_json(event, datetime.now(UTC).isoformat(timespec="milliseconds")))
@@ -239,6 +250,10 @@ class Engine:
     def _carry_out(self, step: StepId, change: Change) -> None:
         if self.cancel.is_set():
             raise Cancelled
+        if moved := self._moved():
+            raise self._stopped(moved)
+        if self.journal.place() is None:
+            self.journal.placed(Place.of(self.answers, self.facts.connect))
         self.emit(ChangeStarted(step, change.summary))
         started = time.monotonic()
         self.has_changed_anything = True
@@ -345,6 +360,11 @@ class Engine:
                 self.inspect([step])
             except WizardError:
                 continue
+
+    def _moved(self) -> Problem | None:
+        place = self.journal.place()
+        here = Place.of(self.answers, self.facts.connect)
+        return place.moved_to(here, self.answers.setup) if place else None
 
     def _stopped(self, problem: Problem) -> WizardError:
         return WizardError(problem) if self.has_changed_anything else Refused(problem)

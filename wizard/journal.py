@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from wizard.events import StepId
+from wizard.place import Place
 from wizard.step import Change, Receipt
 
 VERSION = 1
@@ -60,6 +61,7 @@ class Journal:
         self._lock = threading.Lock()
         self._entries: list[Entry] = []
         self._verified: dict[StepId, dict[str, Any]] = {}
+        self._place: Place | None = None
         self._last_number = 0
         self._ends_clean = True
         for line in self._lines():
@@ -92,6 +94,15 @@ class Journal:
     def last_verified(self, step: StepId) -> Mapping[str, Any] | None:
         """Shape: `{"time": RFC 3339, ...facts}`."""
         return self._verified.get(step)
+
+    def place(self) -> Place | None:
+        """Where what stands was made, None where nothing stands."""
+        return self._place if self.standing() else None
+
+    def placed(self, place: Place) -> None:
+        """Remembers where the next changes are made."""
+        self._place = place
+        self.write({"state": "placed", "place": place.to_json()})
 
     def write(self, record: Mapping[str, Any]) -> None:
         line = json.dumps({"v": VERSION, "time": _now(), **record}, ensure_ascii=False) + "\n"
@@ -130,6 +141,9 @@ class Journal:
         state = record["state"]
         if state == "verified":
             self._verified[StepId(record["step"])] = record["facts"]
+            return
+        if state == "placed":
+            self._place = Place.from_json(record["place"])
             return
         number = int(record["id"])
         if state == "intended":

@@ -79,6 +79,19 @@ class SetupDirectory:
         self.make()
         write_private(self.path / "answers.toml", answers_module.dump(answers))
 
+    @contextmanager
+    def answers_saved(self, answers: Answers) -> Iterator[None]:
+        """For a run; one that is refused leaves the former answers, for undo and check go by them."""
+        path = self.path / "answers.toml"
+        former = path.read_text(encoding="utf-8") if self.exists else None
+        self.save_answers(answers)
+        try:
+            yield
+        except Refused:
+            if former is not None:
+                write_private(path, former)
+            raise
+
     def journal(self) -> Journal:
         return Journal(self.path / "journal.jsonl")
 

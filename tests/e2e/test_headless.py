@@ -43,6 +43,19 @@ def test_looking_again_changes_nothing(program: Program, applied: Ran, command: 
     assert "failed" not in again.checks.values()
 
 
+def test_a_finished_setup_does_not_move(program: Program, applied: Ran, tmp_path: Path) -> None:
+    """Else undo would look for its things in the new place, and forget those in the former one."""
+    assert applied.code == 0
+    seen = program.mutations()
+    moved = tmp_path / "moved.toml"
+    place = '\n[connect]\nnamespace = "second"\ncreate_namespace = true\n'
+    moved.write_text(ANSWERS.read_text(encoding="utf-8") + place, encoding="utf-8")
+    refused = program.run("apply", "--practice", "-a", str(moved), "--json")
+    assert refused.code == 2
+    assert refused.finish["problem"]["code"] == "setup-elsewhere"
+    assert program.mutations() == seen
+
+
 def test_the_count_would_see_a_change(program: Program, applied: Ran) -> None:
     """The assertion above can fail: one harmless write is counted."""
     assert applied.code == 0
