@@ -9,6 +9,16 @@ EPILOG = """exit codes: 0 done, healthy, or nothing due; 1 a step or check faile
 2 refused before anything was changed; 3 another run holds the setup; 130 interrupted"""
 
 
+class _Help(argparse.HelpFormatter):
+    """One form for every Python: before 3.13 an option's value stood after each of its names."""
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        value = self._format_args(action, self._get_default_metavar_for_optional(action))
+        return f"{', '.join(action.option_strings)} {value}"
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = argparse.ArgumentParser(
@@ -17,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
         "Without a command it opens the wizard.",
         epilog=EPILOG,
         allow_abbrev=False,
+        formatter_class=_Help,
     )
     top.add_argument("--version", action="version", version=f"kube-registry {_version()}")
     top.set_defaults(run="wizard", practice=False, setup=None)
@@ -108,7 +119,11 @@ def _world(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 def _add(commands: "Commands[argparse.ArgumentParser]", name: str, text: str) -> argparse.ArgumentParser:
     return commands.add_parser(
-        name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        allow_abbrev=False,
+        formatter_class=_Help,
     )
 
 
