@@ -37,6 +37,11 @@ def test_what_matters_is_proven_anew(changed: dict[str, str]) -> None:
     assert step.probed(ANSWERS, book()) != step.probed(ANSWERS, book(**changed))
 
 
+def test_another_image_is_proven_anew() -> None:
+    other = from_mapping({**ANSWERS.model_dump(), "deploy": {"image": "registry:2.8.3"}})
+    assert ProofStep().probed(ANSWERS, book()) != ProofStep().probed(other, book())
+
+
 def test_there_is_never_anything_to_change() -> None:
     assert ProofStep().plan(ANSWERS, FactBook()) == Plan()
 

@@ -82,7 +82,7 @@ class ProofStep:
         )
 
     def probed(self, answers: Answers, facts: FactBook) -> str:
-        """A new certificate, key, balancer, bucket or name has to be proven anew."""
+        """A new certificate, key, balancer, bucket, name or image has to be proven anew."""
         certificate, user, deploy = facts.certificate, facts.user, facts.deploy
         parts = (
             answers.certificate.domain,
@@ -90,6 +90,7 @@ class ProofStep:
             user.secret_access_key_id if user else "",
             deploy.balancer_hostname if deploy else "",
             answers.bucket.name,
+            answers.deploy.image,
         )
         return " ".join(parts)
 
