@@ -10,6 +10,7 @@ from wizard.answers import Answers, from_mapping
 from wizard.errors import Problem
 from wizard.events import CheckStatus
 from wizard.facts import BucketFacts, ConnectFacts, FactBook, UserFacts
+from wizard.services.aws.permissions import is_denied
 from wizard.step import CheckResult, Plan
 from wizard.steps.connect import ConnectStep, cloud, limits, namespace, nodes
 from wizard.steps.connect.checklist import checklist
@@ -69,6 +70,26 @@ def test_denied_actions_whose_work_is_done_are_not_needed() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ({"EvalDecision": "allowed"}, False),
+        ({"EvalDecision": "implicitDeny"}, True),
+        ({"EvalDecision": "explicitDeny", "MissingContextValues": []}, True),
+        ({"EvalDecision": "explicitDeny", "MissingContextValues": ["aws:RequestedRegion"]}, False),
+        (
+            {
+                "EvalDecision": "implicitDeny",
+                "ResourceSpecificResults": [{"MissingContextValues": ["aws:MultiFactorAuthPresent"]}],
+            },
+            False,
+        ),
+    ],
+)
+def test_a_simulation_without_its_context_is_no_denial(result: dict[str, Any], *, expected: bool) -> None:
+    assert is_denied(result) is expected
+
+
 def test_rights_follow_the_workload() -> None:
     deployment = {str(right) for right in kubernetes_rights(answers(), makes_namespace=False)}
     assert {"create secrets", "update secrets", "patch deployments", "get pods/log"} <= deployment
@@ -86,6 +107,14 @@ def test_actions_follow_the_answers() -> None:
     assert found["s3:PutObject"] == "arn:aws-cn:s3:::reg/*"
     assert found["iam:CreateUser"] == "arn:aws-cn:iam::123456789012:user/registry/registry-access"
     assert found["iam:CreatePolicy"].endswith(":policy/registry/registry-access-policy")
+    always = {
+        "s3:PutBucketTagging",
+        "s3:ListBucketMultipartUploads",
+        "s3:ListMultipartUploadParts",
+        "iam:TagPolicy",
+        "iam:ListAttachedUserPolicies",
+    }
+    assert always <= set(found)
     modest = answers(
         bucket={"name": "reg", "create": False, "encryption": "keep", "block_public_access": False},
         user={"kind": "existing-secret"},

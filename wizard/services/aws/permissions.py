@@ -2,7 +2,7 @@
 
 import difflib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -28,11 +28,21 @@ def denied_actions(
             each["EvalActionName"]
             for resource, names in wanted.items()
             for each in _simulated(iam, source, names, resource)
-            if each["EvalDecision"] != "allowed"
+            if is_denied(each)
         ]
     except FOREIGN:
         return None
     return tuple(dict.fromkeys(denied))
+
+
+def is_denied(result: Mapping[str, Any]) -> bool:
+    """Only where no condition hung on a key that the simulator does not know, such as aws:RequestedRegion.
+
+    The real request brings such a key with it, so what the simulator says then is a guess.
+    """
+    specific = result.get("ResourceSpecificResults") or ()
+    is_guess = any(each.get("MissingContextValues") for each in (result, *specific))
+    return result["EvalDecision"] != "allowed" and not is_guess
 
 
 def _simulated(iam: Any, source: str, actions: list[str], resource: str) -> Iterable[Any]:

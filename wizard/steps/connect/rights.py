@@ -42,11 +42,10 @@ def aws_actions(answers: Answers, partition: str, account_id: str) -> list[tuple
     found = list(_bucket_actions(answers, partition))
     if answers.user.kind == "iam-user":
         found += _user_actions(answers, partition, account_id)
-    found += [
-        (f"elasticloadbalancing:{action}", "*")
-        for action in ("DescribeLoadBalancers", "DescribeLoadBalancerAttributes")
-    ]
-    return found
+    balancer = ["DescribeLoadBalancers"]
+    if answers.deploy.load_balancer != "nlb":
+        balancer.append("DescribeLoadBalancerAttributes")
+    return found + [(f"elasticloadbalancing:{action}", "*") for action in balancer]
 
 
 def dns_actions(answers: Answers, partition: str) -> list[tuple[str, str]]:
@@ -71,11 +70,11 @@ def _bucket_actions(answers: Answers, partition: str) -> Iterator[tuple[str, str
     if not bucket.name:
         return
     arn = f"arn:{partition}:s3:::{bucket.name}"
-    for action in ("ListBucket", "GetBucketLocation", "GetBucketTagging"):
+    on_bucket = ("ListBucket", "GetBucketLocation", "GetBucketTagging", "PutBucketTagging")
+    for action in (*on_bucket, "ListBucketMultipartUploads"):
         yield f"s3:{action}", arn
     if bucket.create:
         yield "s3:CreateBucket", arn
-        yield "s3:PutBucketTagging", arn
     if bucket.encryption != "keep":
         yield "s3:GetEncryptionConfiguration", arn
         yield "s3:PutEncryptionConfiguration", arn
@@ -85,7 +84,8 @@ def _bucket_actions(answers: Answers, partition: str) -> Iterator[tuple[str, str
     if bucket.abort_incomplete_days:
         yield "s3:GetLifecycleConfiguration", arn
         yield "s3:PutLifecycleConfiguration", arn
-    for action in ("PutObject", "GetObject", "DeleteObject", "AbortMultipartUpload"):
+    on_object = ("PutObject", "GetObject", "DeleteObject", "AbortMultipartUpload", "ListMultipartUploadParts")
+    for action in on_object:
         yield f"s3:{action}", f"{arn}/*"
 
 
@@ -93,20 +93,29 @@ def _user_actions(answers: Answers, partition: str, account_id: str) -> Iterator
     user = answers.user
     user_arn = f"arn:{partition}:iam::{account_id}:user{user.path}{user.name}"
     policy_arn = f"arn:{partition}:iam::{account_id}:policy{user.path}{user.policy}"
-    for action in ("GetUser", "ListAccessKeys", "CreateAccessKey", "DeleteAccessKey", "AttachUserPolicy"):
+    on_keys = ("ListAccessKeys", "CreateAccessKey", "DeleteAccessKey")
+    on_policies = ("ListAttachedUserPolicies", "AttachUserPolicy")
+    for action in ("GetUser", "TagUser", *on_keys, *on_policies):
         yield f"iam:{action}", user_arn
-    for action in ("GetPolicy", "GetPolicyVersion", "ListPolicyVersions", "CreatePolicy"):
+    for action in ("GetPolicy", "GetPolicyVersion", "ListPolicyVersions", "CreatePolicy", "TagPolicy"):
         yield f"iam:{action}", policy_arn
     if user.create:
         yield "iam:CreateUser", user_arn
-        yield "iam:TagUser", user_arn
+    if user.permissions_boundary:
+        yield "iam:PutUserPermissionsBoundary", user_arn
 
 
 _DONE: Mapping[str, Callable[[FactBook], bool]] = {
     "s3:CreateBucket": lambda book: book.bucket is not None and book.bucket.state == "mine",
+    "s3:PutBucketTagging": lambda book: book.bucket is not None and bool(book.bucket.owner),
     "iam:CreateUser": lambda book: book.user is not None and book.user.user_exists,
-    "iam:TagUser": lambda book: book.user is not None and book.user.user_exists,
+    "iam:TagUser": lambda book: book.user is not None and bool(book.user.user_owner),
     "iam:CreatePolicy": lambda book: book.user is not None and book.user.policy_exists,
+    "iam:TagPolicy": lambda book: book.user is not None and book.user.policy_exists,
+    # A new user gets its boundary by CreateUser.
+    "iam:PutUserPermissionsBoundary": lambda book: (
+        book.user is None or not book.user.user_exists or bool(book.user.user_boundary)
+    ),
     "iam:AttachUserPolicy": lambda book: book.user is not None and book.user.policy_is_attached,
     "iam:CreateAccessKey": lambda book: book.user is not None and book.user.secret_is_complete,
     "iam:DeleteAccessKey": lambda book: book.user is not None and book.user.secret_is_complete,
