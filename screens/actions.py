@@ -1,5 +1,6 @@
 """The one registry of actions: it feeds key bindings, the hint line and the help."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from textual.binding import Binding, BindingType
@@ -7,32 +8,45 @@ from textual.binding import Binding, BindingType
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`key` is Textual's name, `shown` what the hint line calls it; `is_hint`: it stands in that line."""
+    """`key` is Textual's name, `shown` what the hint line calls it; `is_hint`: it stands in that line.
+
+    `is_first`: it goes before what the focused control would do with the key.
+    """
 
     key: str
     action: str
     label: str
     shown: str
     is_hint: bool = True
+    is_first: bool = True
 
     def binding(self) -> Binding:
-        return Binding(self.key, self.action, self.label, key_display=self.shown, priority=True)
+        return Binding(self.key, self.action, self.label, key_display=self.shown, priority=self.is_first)
 
 
+QUIT = Action("ctrl+q", "quit", "Quit", "^Q")
+MORE = Action("f3", "advanced", "More fields", "F3")
 STEP_ACTIONS = (
     Action("f2", "primary", "Apply / next", "F2"),
     Action("f1,ctrl+g", "help", "Help", "F1"),
-    Action("f3", "advanced", "More fields", "F3"),
+    MORE,
     Action("f5", "look", "Look again", "F5"),
     Action("escape", "back", "Back", "Esc"),
-    Action("ctrl+q", "quit", "Quit", "^Q"),
+    QUIT,
+    Action("pageup", "page(-1)", "Page up", "PgUp", is_hint=False),
+    Action("pagedown", "page(1)", "Page down", "PgDn", is_hint=False),
+    Action("up", "app.focus_previous", "Field before", "↑", is_hint=False, is_first=False),
+    Action("down", "app.focus_next", "Next field", "↓", is_hint=False, is_first=False),
 )
 
 
-def bindings(actions: tuple[Action, ...]) -> list[BindingType]:
+def bindings(actions: Iterable[Action]) -> list[BindingType]:
     return [action.binding() for action in actions]
 
 
-def hints(actions: tuple[Action, ...]) -> str:
+def hints(actions: Iterable[Action], columns: int) -> str:
     """One line of plain text: Textual's Footer would compose itself anew after the first paint."""
-    return "  ".join(f"{action.shown} {action.label}" for action in actions if action.is_hint)
+    words = [f"{action.shown} {action.label}" for action in actions if action.is_hint]
+    while len(words) > 1 and len("  ".join(words)) > columns:
+        del words[-2]
+    return "  ".join(words)

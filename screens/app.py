@@ -7,15 +7,20 @@ from typing import ClassVar
 
 from textual.app import App
 
+from screens.forms import FORMS
 from screens.frame import StepScreen
 from screens.messages import Broken, Ended, Happened, Loaded, Looked, Opened, Standing, Suggested
 from screens.modals import QuestionModal, TextModal
 from screens.session import Session
 from screens.start import StartScreen
 from screens.view import StepView
+from screens.words import LABELS
 from wizard.checks import unexpected
+from wizard.errors import Problem
 from wizard.events import STEPS, ConsentView, StepId, StepStatus
 from wizard.resources import assets, read_asset
+
+ENTER_PRACTICE = 'eval "$(kube-registry world env)"'
 
 
 class WizardApp(App[int]):
@@ -57,14 +62,15 @@ class WizardApp(App[int]):
             self._ask(step, plan.consents[0])
             return
         self.views[step].is_running = True
-        self.views[step].problem = None
+        self.views[step].is_looking = False
+        self.views[step].look_away()
         self.session.apply(step)
         self._show(step)
 
     def go_on(self, step: StepId) -> None:
         following = STEPS.index(step) + 1
         if following == len(STEPS):
-            self.exit(0)
+            self._leave(leave=True)
         else:
             self._open_step(STEPS[following])
 
@@ -73,25 +79,38 @@ class WizardApp(App[int]):
         if before >= 0 and not self.views[step].is_running:
             self._open_step(STEPS[before])
 
+    def stop(self, step: StepId) -> None:
+        """Takes effect between two requests."""
+        self.session.cancel.set()
+        self._show(step)
+
     def forget(self, step: StepId) -> None:
         """An answer changed: this step and those after it are to be verified again."""
         for each in STEPS[STEPS.index(step) :]:
             view = self.views[each]
             if view.status is StepStatus.DONE:
                 view.status = StepStatus.CHANGED
-        self.views[step].problem = None
+        self.views[step].look_away()
 
-    def show_help(self, step: StepId, field: str) -> None:
+    def show_help(self, step: StepId, field: tuple[str, str] | None) -> None:
+        """The field's part of the step's help, or what stands there about the step as a whole."""
         text = read_asset(f"help/{step.value}.md")
         parts = {
-            part.partition("\n")[0].strip(): part.partition("\n")[2].strip() for part in text.split("\n## ")
+            name.strip(): words.strip() for name, _, words in (p.partition("\n") for p in text.split("\n## "))
         }
-        title = field or step.value
-        self.push_screen(
-            TextModal(f"Help: {title}", parts.get(field) or text.replace("## ", "").replace("# ", ""))
-        )
+        words = parts.get(".".join(field)) if field else None
+        about = text.partition("\n## ")[0].partition("\n")[2].strip()
+        title = LABELS[field] if field and words else FORMS[step].title
+        self.push_screen(TextModal(f"Help: {title}", words or about))
+
+    def snippets(self) -> tuple[str, ...]:
+        """Commands that use the registry; the practice world has to be entered first."""
+        first = (ENTER_PRACTICE,) if self.is_practice else ()
+        return (*first, *self.session.snippets())
 
     async def action_quit(self) -> None:
+        if isinstance(self.screen, QuestionModal):
+            return
         running = next((step for step in STEPS if self.views[step].is_running), None)
         if running is None:
             self._leave(leave=True)
@@ -106,6 +125,14 @@ class WizardApp(App[int]):
         if leave:
             self.session.close()
             self.exit(0)
+
+    @property
+    def is_proven(self) -> bool:
+        return self.steps_done == len(STEPS)
+
+    @property
+    def steps_done(self) -> int:
+        return sum(view.is_verified for view in self.views.values())
 
     # What the session tells
 
@@ -127,7 +154,14 @@ class WizardApp(App[int]):
         for step, status in message.statuses.items():
             if not self.views[step].is_running:
                 self.views[step].status = status
-        if screen := self.step_screen:
+        screen = self.step_screen
+        if screen is None or self.views[screen.step].is_running:
+            return
+        before = STEPS[: STEPS.index(screen.step)]
+        broken = next((step for step in before if not self.views[step].is_verified), None)
+        if broken is not None:
+            self._open_step(broken)
+        else:
             screen.render_view()
 
     def on_looked(self, message: Looked) -> None:
@@ -136,7 +170,12 @@ class WizardApp(App[int]):
         if view.is_running:
             return
         view.plan, view.problem, view.warnings = message.plan, message.problem, message.warnings
-        self._show(message.step)
+        if view.plan is not None and (view.plan.changes or view.plan.blockers or view.plan.consents):
+            view.changes = []
+            if view.status is StepStatus.DONE:
+                view.status = StepStatus.CHANGED
+        if (screen := self.step_screen) and screen.step is message.step:
+            screen.show_look()
 
     def on_suggested(self, message: Suggested) -> None:
         for (table, key), value in message.values.items():
@@ -151,8 +190,8 @@ class WizardApp(App[int]):
 
     def on_ended(self, message: Ended) -> None:
         if message.step is None:
-            if message.problem is not None and message.job == "open":
-                self._start_screen.show_problem(message.problem)
+            if message.problem is not None:
+                self._show_job_problem(message.problem)
             return
         view = self.views[message.step]
         view.is_running, view.wait = False, None
@@ -164,6 +203,14 @@ class WizardApp(App[int]):
             screen.show_finished()
 
     # Inside
+
+    def _show_job_problem(self, problem: Problem) -> None:
+        screen = self.step_screen
+        if screen is None:
+            self._start_screen.show_problem(problem)
+        else:
+            self.views[screen.step].problem = problem
+            screen.render_view()
 
     def _handle_exception(self, error: Exception) -> None:
         """Our own mistake ends in a sentence; Textual would print the locals, and secrets with them."""

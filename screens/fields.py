@@ -1,6 +1,7 @@
 """One row of a form: label, control, and beneath it what is wrong with the answer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -13,6 +14,23 @@ from screens.forms import Field
 from screens.render import problem_text
 from wizard.errors import Problem
 
+LABEL_COLUMNS = 26
+
+
+class Box(Checkbox):
+    """A box whose mark can be told without colour: empty or ticked, with the word beside it."""
+
+    BUTTON_LEFT, BUTTON_RIGHT = "[", "]"
+
+    def __init__(self, *, value: bool, widget_id: str) -> None:
+        super().__init__(_word(value=value), value=value, id=widget_id, compact=True)
+        self.BUTTON_INNER = _mark(value=value)
+
+    def watch_value(self) -> None:
+        self.BUTTON_INNER = _mark(value=self.value)
+        self.label = Content(_word(value=self.value))
+        super().watch_value()
+
 
 class FieldRow(Vertical):
     """Posts Changed with a value of the answer's own type, or with None where the text is no number."""
@@ -23,11 +41,13 @@ class FieldRow(Vertical):
             self.row = row
             self.value = value
 
+    class Submitted(Message):
+        """Enter was pressed in a field of text."""
+
     def __init__(self, field: Field, value: object) -> None:
         super().__init__(classes="field-row")
         self.field = field
         self._value = value
-        self._is_filling = False
         if field.is_advanced:
             self.add_class("-advanced")
 
@@ -40,11 +60,14 @@ class FieldRow(Vertical):
     def _control(self) -> Widget:
         field, value = self.field, self._value
         if field.kind == "switch":
-            return Checkbox("", value=bool(value), id=field.widget_id, compact=True)
+            return Box(value=bool(value), widget_id=field.widget_id)
         if field.kind == "choice":
-            options = [(choice, choice) for choice in field.choices]
+            choices = field.choices if str(value) in field.choices else (*field.choices, str(value))
+            options = [(choice, choice) for choice in choices]
             return Select(options, value=str(value), allow_blank=False, id=field.widget_id, compact=True)
-        return Input(_text(value), placeholder=field.hint, id=field.widget_id, compact=True)
+        return Input(
+            _text(value), placeholder=field.hint, id=field.widget_id, compact=True, select_on_focus=False
+        )
 
     @property
     def control(self) -> Widget:
@@ -61,20 +84,31 @@ class FieldRow(Vertical):
             elif isinstance(control, Select):
                 control.value = str(value)
 
+    def suit(self, table: Mapping[str, object]) -> None:
+        """Shows the row only where the other answers ask for it."""
+        if self.field.only_if is not None:
+            key, value = self.field.only_if
+            self.set_class(table[key] != value, "-off")
+
     def show_problem(self, problem: Problem | None) -> None:
         self.set_class(problem is not None, "-invalid")
         line = self.query_one(".field-problem", Static)
-        line.update(problem_text(problem) if problem else Content(""))
+        width = max(self.size.width - LABEL_COLUMNS, 20)
+        line.update(problem_text(problem, width) if problem else Content(""))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
         text = event.value.strip()
         value: object = text
         if self.field.kind == "number":
-            value = int(text) if text.isdigit() else None
+            value = int(text) if text.isdecimal() else None
         elif self.field.kind == "names":
             value = [part.strip() for part in text.split(",") if part.strip()]
         self.post_message(self.Changed(self, value))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.post_message(self.Submitted())
 
     def on_checkbox_changed(self, event: Checkbox.Changed) -> None:
         event.stop()
@@ -85,12 +119,22 @@ class FieldRow(Vertical):
         self.post_message(self.Changed(self, event.value))
 
 
+def _mark(*, value: bool) -> str:
+    return "x" if value else " "
+
+
+def _word(*, value: bool) -> str:
+    return "yes" if value else "no"
+
+
 def _text(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(str(each) for each in value)
     return str(value)
 
 
-def rows_of(fields: tuple[Field, ...], document: dict[str, dict[str, object]]) -> Iterator[FieldRow]:
+def rows_of(fields: tuple[Field, ...], document: Mapping[str, Mapping[str, Any]]) -> Iterator[FieldRow]:
     for field in fields:
-        yield FieldRow(field, document[field.table][field.key])
+        row = FieldRow(field, document[field.table][field.key])
+        row.suit(document[field.table])
+        yield row

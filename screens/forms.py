@@ -7,7 +7,10 @@ from wizard.events import StepId
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One answer: `kind` is text, switch, choice, number or names (a list, separated by commas)."""
+    """One answer: `kind` is text, switch, choice, number or names (a list, separated by commas).
+
+    `only_if`: (key, value) of the same table; the field is shown only while that answer is so.
+    """
 
     table: str
     key: str
@@ -16,6 +19,7 @@ class Field:
     choices: tuple[str, ...] = ()
     hint: str = ""
     is_advanced: bool = False
+    only_if: tuple[str, str] | None = None
 
     @property
     def widget_id(self) -> str:
@@ -32,6 +36,9 @@ class Form:
     fields: tuple[Field, ...]
 
 
+IAM = ("kind", "iam-user")
+WEBROOT, IMPORT = ("method", "webroot"), ("method", "import")
+ROUTE53 = ("provider", "route53")
 FORMS = {
     form.step: form
     for form in (
@@ -78,11 +85,19 @@ FORMS = {
             "The registry gets a key of its own that can use this bucket and nothing else.",
             (
                 Field("user", "kind", "Key comes from", "choice", ("iam-user", "existing-secret")),
-                Field("user", "name", "IAM user"),
-                Field("user", "policy", "IAM policy"),
-                Field("user", "path", "IAM path", is_advanced=True),
-                Field("user", "permissions_boundary", "Permissions boundary", is_advanced=True),
-                Field("user", "secret_name", "Secret", is_advanced=True),
+                Field("user", "name", "IAM user", only_if=IAM),
+                Field("user", "policy", "IAM policy", only_if=IAM),
+                Field("user", "create", "Make it if absent", "switch", is_advanced=True, only_if=IAM),
+                Field("user", "path", "IAM path", is_advanced=True, only_if=IAM),
+                Field(
+                    "user",
+                    "permissions_boundary",
+                    "Permissions boundary",
+                    hint="ARN; usually empty",
+                    is_advanced=True,
+                    only_if=IAM,
+                ),
+                Field("user", "secret_name", "Secret"),
             ),
         ),
         Form(
@@ -92,10 +107,23 @@ FORMS = {
             (
                 Field("certificate", "method", "Method", "choice", ("webroot", "import")),
                 Field("certificate", "domain", "Domain", hint="such as registry.example.com"),
-                Field("certificate", "webroot", "Webroot", hint="the web server's directory, or manual"),
-                Field("certificate", "email", "E-mail", hint="may be empty"),
-                Field("certificate", "agree_tos", "I agree to the CA's terms", "switch"),
-                Field("certificate", "directory", "ACME directory", hint="production, staging or a URL"),
+                Field(
+                    "certificate",
+                    "webroot",
+                    "Webroot",
+                    hint="the web server's directory, or manual",
+                    only_if=WEBROOT,
+                ),
+                Field("certificate", "email", "E-mail", hint="may be empty", only_if=WEBROOT),
+                Field("certificate", "agree_tos", "I agree to the CA's terms", "switch", only_if=WEBROOT),
+                Field(
+                    "certificate",
+                    "directory",
+                    "ACME directory",
+                    hint="production, staging or a URL",
+                    is_advanced=True,
+                    only_if=WEBROOT,
+                ),
                 Field(
                     "certificate",
                     "key_type",
@@ -103,9 +131,36 @@ FORMS = {
                     "choice",
                     ("ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"),
                     is_advanced=True,
+                    only_if=WEBROOT,
                 ),
-                Field("certificate", "cert_file", "Certificate file", hint="import only", is_advanced=True),
-                Field("certificate", "key_file", "Key file", hint="import only", is_advanced=True),
+                Field(
+                    "certificate",
+                    "preflight",
+                    "Try the web server",
+                    "switch",
+                    is_advanced=True,
+                    only_if=WEBROOT,
+                ),
+                Field(
+                    "certificate",
+                    "profile",
+                    "Profile",
+                    hint="usually empty",
+                    is_advanced=True,
+                    only_if=WEBROOT,
+                ),
+                Field(
+                    "certificate",
+                    "eab_kid",
+                    "EAB key ID",
+                    hint="usually empty",
+                    is_advanced=True,
+                    only_if=WEBROOT,
+                ),
+                Field(
+                    "certificate", "cert_file", "Certificate file", hint="PEM, chain included", only_if=IMPORT
+                ),
+                Field("certificate", "key_file", "Key file", hint="PEM, not encrypted", only_if=IMPORT),
             ),
         ),
         Form(
@@ -149,7 +204,12 @@ FORMS = {
             (
                 Field("dns", "provider", "DNS host", "choice", ("route53", "manual")),
                 Field(
-                    "dns", "hosted_zone_id", "Hosted zone ID", hint="empty: found by name", is_advanced=True
+                    "dns",
+                    "hosted_zone_id",
+                    "Hosted zone ID",
+                    hint="empty: found by name",
+                    is_advanced=True,
+                    only_if=ROUTE53,
                 ),
                 Field(
                     "dns",
@@ -157,6 +217,7 @@ FORMS = {
                     "AWS profile of the zone",
                     hint="empty: as in Connect",
                     is_advanced=True,
+                    only_if=ROUTE53,
                 ),
             ),
         ),

@@ -2,18 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Button, Static
+from textual.widgets import Button, Checkbox, Static
 
-from screens.actions import STEP_ACTIONS, bindings, hints
+from screens.actions import MORE, STEP_ACTIONS, bindings, hints
 from screens.fields import FieldRow, rows_of
 from screens.forms import FORMS, Form
-from screens.render import STATUS_GLYPHS, plan_text, problem_text, rows_text, wait_text
+from screens.render import STANDINGS, STATUS_GLYPHS, plan_text, problem_text, rows_text, wait_text
+from screens.sized import SizedScreen
+from screens.view import StepView
+from screens.words import field_named
 from wizard.errors import Problem
 from wizard.events import STEPS, StepId
 
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from screens.app import WizardApp
 
 DEBOUNCE_S = 0.3
-WIDE_COLUMNS = 100
+FADING = frozenset({"standing", "checks", "wait", "notes", "problem", "finish"})
+"""Parts that take no line while they are empty."""
 
 
-class StepScreen(Screen[None]):
+class StepScreen(SizedScreen):
     """Renders the app's view of its step; holds nothing that could be lost with it."""
 
     BINDINGS = bindings(STEP_ACTIONS)
@@ -34,7 +36,7 @@ class StepScreen(Screen[None]):
         self.step = step
         self.form: Form = FORMS[step]
         self._pause: Timer | None = None
-        self._has_typed = False
+        self._led_to: tuple[str, str] | None = None
 
     @property
     def wizard(self) -> "WizardApp":
@@ -43,7 +45,12 @@ class StepScreen(Screen[None]):
         assert isinstance(self.app, WizardApp)
         return self.app
 
+    @property
+    def view(self) -> StepView:
+        return self.wizard.views[self.step]
+
     def compose(self) -> ComposeResult:
+        yield self.too_small()
         yield Static(id="top", markup=False)
         yield Static(id="breadcrumb", markup=False)
         with Horizontal(id="middle"):
@@ -51,31 +58,37 @@ class StepScreen(Screen[None]):
             with VerticalScroll(id="body", can_focus=False):
                 yield Static(f"{STEPS.index(self.step) + 1}  {self.form.title}", id="title", markup=False)
                 yield Static(self.form.why, id="why", markup=False)
+                yield Static(id="standing", markup=False)
                 with Vertical(id="fields"):
                     yield from self.compose_fields()
-                yield Static("What will happen", classes="heading", markup=False)
+                yield Static(classes="heading", id="plan-heading", markup=False)
                 yield Static(id="plan", markup=False)
                 yield Static("Checks", classes="heading", id="checks-heading", markup=False)
-                yield Static(id="checks", markup=False)
-                yield Static(id="wait", markup=False)
-                yield Static(id="notes", markup=False)
-                yield Static(id="problem", markup=False)
+                for part in ("checks", "wait", "notes", "problem", "finish"):
+                    yield Static(id=part, markup=False)
         with Horizontal(id="buttons"):
             yield Button("Back", id="back", compact=True)
-            yield Button("Apply", id="primary", variant="primary", compact=True)
-        yield Static(hints(STEP_ACTIONS), id="hints", markup=False)
+            yield Button(id="primary", variant="primary", compact=True)
+        yield Static(id="hints", markup=False)
 
     def compose_fields(self) -> ComposeResult:
         yield from rows_of(self.form.fields, self.wizard.session.document)
 
     def on_mount(self) -> None:
         self.set_class(self.wizard.is_practice, "-practice")
-        self.render_view()
-        self.query_one("#primary").focus()
+        self.first_focus()
         self.action_look()
+        self.render_view()
 
-    def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.width >= WIDE_COLUMNS, "-wide")
+    def first_focus(self) -> None:
+        self.query_one("#primary").focus()
+
+    def resized(self) -> None:
+        if not self.is_attached:
+            return
+        actions = [each for each in STEP_ACTIONS if each is not MORE or self._has_more()]
+        self._update("hints", Content(hints(actions, self.size.width - 2)))
+        self.render_view()
 
     # What the app calls
 
@@ -83,32 +96,49 @@ class StepScreen(Screen[None]):
         """Shows the view of this step as it is now; cheap enough for every event."""
         if not self.is_mounted:
             return
-        view = self.wizard.views[self.step]
+        view, width = self.view, self.query_one("#why").size.width or self.size.width - 4
         self._update("top", Content(self._top_line()))
         self._update("breadcrumb", Content(self._breadcrumb()))
         self._update("stepper", Content(self._stepper()))
-        if view.is_looking and view.plan is None and view.problem is None:
+        standing = "" if view.is_running else STANDINGS.get(view.status, "")
+        self._update("standing", Content.styled(standing, "$text-warning"))
+        is_begun = view.is_running or bool(view.changes)
+        self._update("plan-heading", Content("What is done" if is_begun else "What will happen"))
+        if view.is_looking and view.plan is None:
             self._update("plan", Content.styled("▸ looking …", "$text-accent"))
         else:
-            self._update("plan", plan_text(view))
-        rows = [*view.changes, *view.checks.values()]
+            self._update("plan", plan_text(view, width))
+        rows = list(view.checks.values())
         self.query_one("#checks-heading").display = bool(rows)
-        self._update("checks", rows_text(rows))
-        self._update("wait", wait_text(view))
+        self._update("checks", rows_text(rows, width))
+        self._update("wait", wait_text(view, width))
         self._update("notes", Content("\n".join(view.notes)))
-        shown = [problem_text(each) for each in view.warnings]
-        if view.problem is not None and not view.has_failed_checks:
-            shown.append(problem_text(view.problem))
+        shown = [problem_text(each, width) for each in view.warnings]
+        if view.problem is not None and not view.has_failed_checks and view.problem not in view.needs:
+            shown.append(problem_text(view.problem, width))
         self._update("problem", Content("\n").join(shown))
-        self._render_button()
+        self._update("finish", self._finish())
+        self._render_buttons()
         if view.is_running:
             self.query_one("#body", VerticalScroll).scroll_end(animate=False)
 
+    def show_look(self) -> None:
+        """The plan has come: the field that it waits for gets the focus, once, and gives it back."""
+        self.render_view()
+        wanted = next((pair for each in self.view.needs if (pair := field_named(each))), None)
+        focused = self.focused
+        if wanted and wanted != self._led_to and focused is self.query_one("#primary"):
+            self._led_to = wanted
+            self._lead_to(wanted)
+        elif wanted is None and self._led_to and isinstance(focused, Checkbox):
+            self._led_to = None
+            self.query_one("#primary").focus()
+
     def fill(self, table: str, key: str, value: object) -> None:
         """Shows a suggested value in its field."""
-        for row in self.query(FieldRow):
-            if (row.field.table, row.field.key) == (table, key):
-                row.fill(value)
+        if row := self._row(table, key):
+            row.fill(value)
+            self.action_look()
 
     def show_finished(self) -> None:
         """The step has ended: the primary button is what comes next."""
@@ -119,20 +149,28 @@ class StepScreen(Screen[None]):
 
     def on_field_row_changed(self, message: FieldRow.Changed) -> None:
         message.stop()
-        row = message.row
-        self._has_typed = True
-        problem: Problem | None
+        row, field = message.row, message.row.field
         if message.value is None:
-            problem = Problem("not-a-number", "A whole number is needed here.")
+            problem: Problem | None = Problem("not-a-number", "A whole number is needed here.")
+        elif message.value == self.wizard.session.document[field.table][field.key]:
+            problem = None
         else:
-            problem = self.wizard.session.put(row.field.table, row.field.key, message.value)
+            problem = self.wizard.session.put(field.table, field.key, message.value)
+            if problem is None:
+                self.wizard.forget(self.step)
         row.show_problem(problem)
-        self.wizard.forget(self.step)
-        self.render_view()
+        for each in self.query(FieldRow):
+            each.suit(self.wizard.session.document[each.field.table])
         if self._pause is not None:
             self._pause.stop()
+        self.view.is_looking = problem is None
         if problem is None:
             self._pause = self.set_timer(DEBOUNCE_S, self.action_look)
+        self.render_view()
+
+    def on_field_row_submitted(self, message: FieldRow.Submitted) -> None:
+        message.stop()
+        self.query_one("#primary").focus()
 
     # Actions
 
@@ -144,58 +182,96 @@ class StepScreen(Screen[None]):
             self.action_back()
 
     def action_look(self) -> None:
-        view = self.wizard.views[self.step]
-        if view.is_running or self.query(".-invalid"):
+        if self.view.is_running or self.query(".-invalid"):
             return
-        view.is_looking = True
+        self.view.is_looking = True
         self.wizard.session.look(self.step)
         self.render_view()
 
     def action_primary(self) -> None:
-        view = self.wizard.views[self.step]
+        """Goes on where the step is verified, to the answer that is missing, or carries the step out."""
+        view = self.view
         if view.is_running:
-            self.wizard.session.cancel.set()
-        elif self.query(".-invalid"):
+            return
+        if self.query(".-invalid"):
             self.query(FieldRow).filter(".-invalid").first().control.focus()
         elif view.is_verified:
             self.wizard.go_on(self.step)
+        elif view.is_looking:
+            return
+        elif view.needs:
+            self._show_needs()
         else:
             self.wizard.apply(self.step)
 
     def action_back(self) -> None:
-        self.wizard.go_back(self.step)
+        if self.view.is_running:
+            self.wizard.stop(self.step)
+        else:
+            self.wizard.go_back(self.step)
 
     def action_advanced(self) -> None:
         self.toggle_class("-show-advanced")
 
+    def action_page(self, pages: int) -> None:
+        body = self.query_one("#body", VerticalScroll)
+        body.scroll_relative(y=pages * max(body.size.height - 2, 1), animate=False)
+
     def action_help(self) -> None:
         focused = self.focused
-        row = (
-            next((each for each in focused.ancestors if isinstance(each, FieldRow)), None)
-            if focused
-            else None
-        )
-        self.wizard.show_help(self.step, f"{row.field.table}.{row.field.key}" if row else "")
+        rows = focused.ancestors if focused else ()
+        row = next((each for each in rows if isinstance(each, FieldRow)), None)
+        self.wizard.show_help(self.step, (row.field.table, row.field.key) if row else None)
 
-    # Rendering
+    # Inside
 
-    def _render_button(self) -> None:
-        view = self.wizard.views[self.step]
-        button = self.query_one("#primary", Button)
-        following = STEPS.index(self.step) + 1
+    def _show_needs(self) -> None:
+        """What stands in the way is put before the eyes; where no field would mend it, it is looked again."""
+        wanted = next((pair for each in self.view.needs if (pair := field_named(each))), None)
+        if wanted is None or not self._lead_to(wanted):
+            self.action_look()
+
+    def _lead_to(self, wanted: tuple[str, str]) -> bool:
+        row = self._row(*wanted)
+        if row is None or row.has_class("-off"):
+            return False
+        if row.field.is_advanced:
+            self.add_class("-show-advanced")
+        row.control.focus()
+        return True
+
+    def _row(self, table: str, key: str) -> FieldRow | None:
+        return next((r for r in self.query(FieldRow) if (r.field.table, r.field.key) == (table, key)), None)
+
+    def _has_more(self) -> bool:
+        return any(field.is_advanced for field in self.form.fields)
+
+    def _finish(self) -> Content:
+        """After the proof: what to type to use the registry."""
+        if self.step is not STEPS[-1] or not self.view.is_verified:
+            return Content("")
+        proven = Content.styled("✓ Proven: your registry works. To use it:", "bold $text-success")
+        return Content("\n").join([proven, *(Content(f"  {each}") for each in self.wizard.snippets())])
+
+    def _render_buttons(self) -> None:
+        view = self.view
+        primary, back = self.query_one("#primary", Button), self.query_one("#back", Button)
+        back.label = "Stop" if view.is_running else "Back"
+        back.disabled = self.step is STEPS[0] and not view.is_running
+        primary.label = self._label(view)
+
+    def _label(self, view: StepView) -> str:
         if view.is_running:
-            button.label, button.disabled = "Stop", False
-        elif view.is_verified:
-            last = following == len(STEPS)
-            button.label = "Finish" if last else f"Next: {FORMS[STEPS[following]].title} →"
-            button.disabled = False
-        else:
-            has_failed = view.problem is not None or view.has_failed_checks
-            button.label = "Try again" if has_failed else self._verb()
-            button.disabled = bool(view.plan and view.plan.blockers)
-
-    def _verb(self) -> str:
-        view = self.wizard.views[self.step]
+            return "Stopping …" if self.wizard.session.cancel.is_set() else "Working …"
+        if view.is_verified:
+            following = STEPS.index(self.step) + 1
+            return "Finish" if following == len(STEPS) else f"Next: {FORMS[STEPS[following]].title} →"
+        if view.is_looking:
+            return "Looking …"
+        if view.needs and not any(field_named(each) for each in view.needs):
+            return "Look again"
+        if view.problem is not None or view.has_failed_checks:
+            return "Try again"
         return "Apply and verify" if view.plan and view.plan.changes else "Verify"
 
     def _top_line(self) -> str:
@@ -203,7 +279,7 @@ class StepScreen(Screen[None]):
         return f"kube-registry  {self.wizard.setup}{badge}"
 
     def _stepper(self) -> str:
-        return "\n".join(self._mark(step) + f" {FORMS[step].title}" for step in STEPS)
+        return "\n".join(f"{self._mark(step)} {FORMS[step].title}" for step in STEPS)
 
     def _breadcrumb(self) -> str:
         marks = " ".join(self._mark(step).replace(" ", "") for step in STEPS)
@@ -216,5 +292,5 @@ class StepScreen(Screen[None]):
     def _update(self, widget_id: str, content: Content) -> None:
         widget = self.query_one(f"#{widget_id}", Static)
         widget.update(content)
-        if widget_id in {"wait", "notes", "problem", "checks"}:
+        if widget_id in FADING:
             widget.display = bool(content.plain)

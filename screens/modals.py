@@ -14,7 +14,11 @@ from screens.render import clean
 class QuestionModal(ModalScreen[bool]):
     """Yes or no; escape is no."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "answer(False)", "No")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "answer(False)", "No"),
+        Binding("left,up", "app.focus_previous", "Other answer"),
+        Binding("right,down", "app.focus_next", "Other answer"),
+    ]
 
     def __init__(self, title: str, question: str, *, yes: str, no: str = "Cancel") -> None:
         super().__init__()
@@ -31,6 +35,7 @@ class QuestionModal(ModalScreen[bool]):
             with Horizontal(id="dialog-buttons"):
                 yield Button(self._no, id="no", compact=True)
                 yield Button(self._yes, id="yes", variant="warning", compact=True)
+            yield Static("← → choose  Enter answers  Esc is the left one", id="dialog-hint", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#no").focus()
@@ -57,7 +62,7 @@ class TextModal(ModalScreen[None]):
             yield Static(clean(self._title), id="dialog-title", markup=False)
             with VerticalScroll(id="dialog-text"):
                 yield Static(clean(self._text), markup=False)
-            yield Static("Esc closes", id="dialog-hint", markup=False)
+            yield Static("Enter or Esc closes", id="dialog-hint", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#dialog-text").focus()

@@ -2,6 +2,7 @@
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.widgets import Button, Input, Static
 
 from screens.frame import StepScreen
@@ -16,7 +17,7 @@ class PeopleScreen(StepScreen):
     def compose_fields(self) -> ComposeResult:
         with Horizontal(classes="field-line"):
             yield Static("User name", classes="field-label", markup=False)
-            yield Input(placeholder="such as alice", id="user-name", compact=True)
+            yield Input(placeholder="such as alice; empty: go on", id="user-name", compact=True)
         with Horizontal(classes="field-line"):
             yield Static("Password", classes="field-label", markup=False)
             yield Input(
@@ -28,26 +29,29 @@ class PeopleScreen(StepScreen):
         yield Static(id="user-problem", classes="field-problem", markup=False)
         yield Vertical(id="users")
 
-    def on_mount(self) -> None:
-        super().on_mount()
+    def first_focus(self) -> None:
         self._show_users()
+        self.query_one("#primary" if self.view.is_verified else "#user-name").focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter goes from the name to the password, adds the user, and with no name goes on."""
         event.stop()
-        if event.input.id == "user-name":
-            self.query_one("#user-password").focus()
-        else:
+        if event.input.id == "user-password":
             self._add()
+        else:
+            self.query_one("#user-password" if event.value.strip() else "#primary").focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Textual calls the handler of the class above as well."""
         if event.button.id == "add-user":
             event.stop()
             self._add()
         elif event.button.has_class("remove-user"):
             event.stop()
-            self._put([user for user in self._users() if user != event.button.name])
-        else:
-            super().on_button_pressed(event)
+            users = [user for user in self._users() if user != event.button.name]
+            self._tell(self.wizard.session.put("htpasswd", "users", users))
+            self.query_one("#user-name").focus()
+            self._changed()
 
     def _users(self) -> list[str]:
         return list(self.wizard.session.document["htpasswd"]["users"])
@@ -55,33 +59,30 @@ class PeopleScreen(StepScreen):
     def _add(self) -> None:
         name, password = self.query_one("#user-name", Input), self.query_one("#user-password", Input)
         user = name.value.strip()
-        vault = self.wizard.session.vault
-        if not user or vault is None:
-            self._tell(Problem("user-name-missing", "Type a user name first."))
-            return
-        if problem := self._put([*(each for each in self._users() if each != user), user]):
-            self._tell(problem)
-            return
+        problem = self._take(user, password.value) if user else Problem("no-name", "Type a user name first.")
+        self._tell(problem)
+        if problem is None:
+            name.value = password.value = ""
+            self._changed()
+        name.focus()
+
+    def _take(self, user: str, password: str) -> Problem | None:
+        session = self.wizard.session
+        former = self._users()
+        if problem := session.put("htpasswd", "users", [*(each for each in former if each != user), user]):
+            return problem
+        assert session.vault is not None
         try:
-            if password.value:
-                vault.set_password(user, password.value)
+            if password:
+                session.vault.set_password(user, password)
             else:
-                made = vault.generate(user).get_secret_value()
-                text = f"{user}\n{made}\n\nIt is shown this once. Note it now."
+                made = session.vault.generate(user).get_secret_value()
+                text = f"{user}\n{made}\n\nIt is shown this once. Note it now, then press Enter."
                 self.app.push_screen(TextModal("Generated password", text))
         except WizardError as error:
-            self._tell(error.problem)
-            return
-        self._tell(None)
-        name.value = password.value = ""
-        name.focus()
-        self._changed()
-
-    def _put(self, users: list[str]) -> Problem | None:
-        problem = self.wizard.session.put("htpasswd", "users", users)
-        if problem is None:
-            self._changed()
-        return problem
+            session.put("htpasswd", "users", former)
+            return error.problem
+        return None
 
     def _changed(self) -> None:
         self.wizard.forget(self.step)
@@ -89,7 +90,9 @@ class PeopleScreen(StepScreen):
         self.action_look()
 
     def _tell(self, problem: Problem | None) -> None:
-        self.query_one("#user-problem", Static).update(problem_text(problem) if problem else "")
+        width = max(self.query_one("#fields").size.width - 26, 20)
+        shown = problem_text(problem, width) if problem else Content("")
+        self.query_one("#user-problem", Static).update(shown)
 
     def _show_users(self) -> None:
         box = self.query_one("#users", Vertical)
@@ -97,9 +100,9 @@ class PeopleScreen(StepScreen):
         box.remove_children()
         for user in self._users():
             is_known = vault is not None and vault.password(user) is not None
-            told = "password typed" if is_known else "as it stands in the file"
+            told = "password typed" if is_known else "keeps the password it has"
             line = Horizontal(
-                Static(clean(f"  {user}  ({told})"), classes="user-line", markup=False),
+                Static(clean(f"{user}  ({told})"), classes="user-line", markup=False),
                 Button("Remove", name=user, classes="remove-user", compact=True),
                 classes="field-line",
             )

@@ -1,8 +1,11 @@
 """How plans, checks and problems look: shape and word first, colour last, foreign words never markup."""
 
+from collections.abc import Sequence
+
 from textual.content import Content
 
 from screens.view import Row, StepView
+from screens.words import for_screen
 from wizard.errors import Problem
 from wizard.events import StepStatus, Verb, WaitProgress
 
@@ -10,6 +13,7 @@ GLYPHS = {
     "waiting": ("·", "$text-muted"),
     "running": ("▸", "$text-accent"),
     "passed": ("✓", "$text-success"),
+    "done": ("✓", "$text-success"),
     "warning": ("!", "$text-warning"),
     "failed": ("✗", "$text-error"),
     "skipped": ("–", "$text-muted"),
@@ -23,6 +27,12 @@ STATUS_GLYPHS = {
     StepStatus.FAILED: "✗",
     StepStatus.UNDONE: "·",
 }
+STANDINGS = {
+    StepStatus.CHANGED: "! Something has changed since this was verified; it has to be verified again.",
+    StepStatus.MISSING: "! Something of this step is gone; it has to be made again.",
+    StepStatus.INTERRUPTED: "! This step was interrupted. What was done is known; it goes on from there.",
+    StepStatus.UNDONE: "This step was taken back. It can be done again.",
+}
 VERBS = {
     Verb.CREATE: ("+", "$text-success"),
     Verb.CHANGE: ("~", "$text-warning"),
@@ -30,6 +40,7 @@ VERBS = {
     Verb.KEEP: ("=", "$text-muted"),
     Verb.DELETE: ("-", "$text-error"),
 }
+WORD_COLUMNS = 11
 
 
 def clean(text: str) -> str:
@@ -37,63 +48,87 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
 
 
-def problem_text(problem: Problem, indent: str = "") -> Content:
+def problem_text(problem: Problem, width: int, indent: int = 0) -> Content:
     """What in the error colour, why plainly, the fix behind an arrow."""
-    parts = [Content.styled(clean(problem.what), "$text-error")]
-    if problem.why:
-        parts.append(Content(clean(problem.why)))
-    if problem.fix:
-        parts.append(Content.styled(f"→ {clean(problem.fix)}", "bold"))
-    return Content("\n").join(_indented(part, indent) for part in parts)
-
-
-def _indented(content: Content, indent: str) -> Content:
-    return Content("\n").join(Content(indent) + line for line in content.split("\n", allow_blank=True))
-
-
-def plan_text(view: StepView) -> Content:
-    """What will happen, before it happens."""
-    lines: list[Content] = []
-    if view.plan is None:
-        return Content("")
-    for change in view.plan.changes:
-        glyph, style = VERBS[change.verb]
-        line = Content.styled(f"{glyph} {change.verb.value:<7}", style) + Content(clean(change.summary))
-        lines.append(line + Content.styled(f"  {clean(change.cost)}" if change.cost else "", "$text-muted"))
-    lines += [
-        Content.styled("? ask    ", "$text-warning") + Content(clean(consent.question))
-        for consent in view.plan.consents
+    problem = for_screen(problem)
+    parts = [
+        _hung(Content.styled("✗ ", "$text-error"), Content.styled(clean(problem.what), "$text-error"), width)
     ]
-    lines += [problem_text(blocker) for blocker in view.plan.blockers]
-    lines += [Content.styled(clean(note), "$text-muted") for note in view.plan.notes]
-    if not lines:
-        lines.append(Content.styled("= Nothing to change: it is as it should be.", "$text-muted"))
+    if problem.why:
+        parts.append(_hung(Content("  "), Content(clean(problem.why)), width))
+    if problem.fix:
+        parts.append(_hung(Content.styled("→ ", "bold"), Content.styled(clean(problem.fix), "bold"), width))
+    lines = [line for part in parts for line in part.split("\n", allow_blank=True)]
+    return Content("\n").join(Content(" " * indent) + line for line in lines)
+
+
+def plan_text(view: StepView, width: int) -> Content:
+    """What will happen, and while it happens how far it is: a change keeps its line."""
+    plan = view.plan
+    lines = [problem_text(blocker, width) for blocker in (plan.blockers if plan else ())]
+    states = {row.title: row for row in view.changes}
+    planned = [] if plan is None else [change for change in plan.changes if change.summary not in states]
+    lines += [_row(row, width, passed="done") for row in view.changes]
+    for change in planned:
+        glyph, style = VERBS[change.verb]
+        text = Content(clean(change.summary))
+        if change.cost:
+            text += Content.styled(f" ({clean(change.cost)})", "$text-muted")
+        lines.append(_hung(_head(glyph, change.verb.value, style), text, width))
+    if plan is not None:
+        lines += [
+            _hung(_head("?", "ask", "$text-warning"), Content(clean(consent.question)), width)
+            for consent in plan.consents
+        ]
+        lines += [
+            _hung(_head(" ", "note", "$text-muted"), Content.styled(clean(note), "$text-muted"), width)
+            for note in plan.notes
+        ]
+        if not lines:
+            rest = "." if view.is_verified else ": it is only verified."
+            lines.append(Content.styled(f"= Nothing to change{rest}", "$text-muted"))
     return Content("\n").join(lines)
 
 
-def rows_text(rows: list[Row]) -> Content:
+def rows_text(rows: Sequence[Row], width: int) -> Content:
     """One line a row; a problem unfolds beneath it."""
-    lines: list[Content] = []
-    for row in rows:
-        glyph, style = GLYPHS.get(row.state, GLYPHS["waiting"])
-        line = Content.styled(f"{glyph} {_word(row):<9}", style) + Content(clean(row.title))
-        if row.detail and row.problem is None:
-            line += Content.styled(f" – {clean(row.detail)}", "$text-muted")
-        lines.append(line)
-        if row.problem is not None:
-            lines.append(problem_text(row.problem, "    "))
-    return Content("\n").join(lines)
+    return Content("\n").join(_row(row, width) for row in rows)
 
 
-def wait_text(view: StepView) -> Content:
+def wait_text(view: StepView, width: int) -> Content:
     """The countdown of the wait that goes on, or nothing."""
     wait = view.wait
     if wait is None:
         return Content("")
     left = wait.deadline_s - (wait.elapsed_s if isinstance(wait, WaitProgress) else 0.0)
     detail = f": {wait.detail}" if isinstance(wait, WaitProgress) and wait.detail else ""
-    return Content.styled(clean(f"… waiting for {wait.what}, {left:.0f} s left{detail}"), "$text-accent")
+    text = f"waiting for {wait.what}, at most {left:.0f} s more{detail}"
+    return _hung(Content.styled("… ", "$text-accent"), Content.styled(clean(text), "$text-accent"), width)
 
 
-def _word(row: Row) -> str:
-    return {"waiting": "", "running": "checking"}.get(row.state, row.state)
+def _row(row: Row, width: int, passed: str = "passed") -> Content:
+    state = passed if row.state == "passed" else row.state
+    glyph, style = GLYPHS.get(state, GLYPHS["waiting"])
+    word = {"waiting": "", "running": "doing" if passed == "done" else "checking"}.get(state, state)
+    text = Content(clean(row.title))
+    if row.detail and row.problem is None:
+        text += Content.styled(f" – {clean(row.detail)}", "$text-muted")
+    line = _hung(_head(glyph, word, style), text, width)
+    if row.problem is None:
+        return line
+    return line + "\n" + problem_text(row.problem, width - WORD_COLUMNS, WORD_COLUMNS)
+
+
+def _head(glyph: str, word: str, style: str) -> Content:
+    return Content.styled(f"{glyph} {word:<{WORD_COLUMNS - 2}}", style)
+
+
+def _hung(head: Content, text: Content, width: int) -> Content:
+    """The text wrapped beside its head, further lines under its beginning."""
+    indent = head.cell_length
+    first, *others = [
+        line.rstrip()
+        for part in text.split("\n", allow_blank=True)
+        for line in part.wrap(max(width - indent, 20))
+    ] or [Content("")]
+    return Content("\n").join([head + first, *(Content(" " * indent) + line for line in others)])

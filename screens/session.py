@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,14 +62,22 @@ class Session:
         from wizard.answers import from_mapping
 
         changed = copy.deepcopy(self.document)
-        changed.setdefault(table, {})[key] = value
+        changed[table][key] = value
         try:
-            answers = from_mapping(changed, source="This answer")
+            answers = from_mapping(changed)
+        except WizardError as error:
+            return Problem(
+                "bad-answer",
+                "This cannot be used.",
+                error.problem.why,
+                "Correct it; until then the former answer counts.",
+            )
+        try:
+            if self._engine is not None:
+                self._engine.directory.save_answers(self._without_environment(answers))
         except WizardError as error:
             return error.problem
         self.document = changed
-        if self._engine is not None:
-            self._engine.directory.save_answers(self._without_environment(answers))
         return None
 
     def consent(self, key: str, value: str) -> None:
@@ -88,6 +97,9 @@ class Session:
         ).start()
 
     def apply(self, step: StepId) -> None:
+        """A look that is still under way would see half of what is done, so it is silenced."""
+        self._look_number += 1
+        self.cancel.clear()
         self._jobs.put(lambda: self._job("apply", step, lambda: self._apply(step)))
 
     def undo(self, delete_bucket: str = "") -> None:
@@ -96,6 +108,10 @@ class Session:
     @property
     def vault(self) -> "Vault | None":
         return self._engine.vault if self._engine else None
+
+    def snippets(self) -> tuple[str, ...]:
+        """Commands that use the registry as it is set up."""
+        return self._engine.snippets() if self._engine else ()
 
     def close(self) -> None:
         """Asks the job to stop between two requests, and waits at most two seconds."""
@@ -185,8 +201,7 @@ class Session:
 
     def _apply(self, step: StepId) -> None:
         engine = self._refreshed()
-        self.cancel.clear()
-        engine.inspect([each for each in STEPS if engine.facts.get(each) is None or each is step])
+        engine.inspect(_to_be_seen(engine, step))
         engine.apply_step(step)
         if step is StepId.CONNECT:
             self._suggest()
@@ -223,9 +238,9 @@ class Session:
         problem: Problem | None = None
         warnings: tuple[Problem, ...] = ()
         try:
-            needed = [each for each in STEPS if each is step or scout.facts.get(each) is None]
-            scout.inspect(needed if step is not StepId.CONNECT else [step])
+            scout.inspect(_to_be_seen(scout, step))
             plan = scout.plan(step).event(step)
+            plan = replace(plan, blockers=(*_missing(answers, step), *plan.blockers))
             facts = scout.facts.get(step)
             warnings = facts.warnings if facts else ()
         except WizardError as error:
@@ -262,6 +277,29 @@ class Session:
             if value and getattr(certificate, key) == value:
                 setattr(certificate, key, "")
         return answers.model_copy(update={"certificate": certificate})
+
+
+def _to_be_seen(engine: "Engine", step: StepId) -> list[StepId]:
+    """This step, and those before it that were not looked at yet: its plan builds on them."""
+    return [each for each in STEPS[: STEPS.index(step) + 1] if each is step or engine.facts.get(each) is None]
+
+
+def _missing(answers: "Answers", step: StepId) -> list[Problem]:
+    """Answers that the step cannot do without; two of them have sentences of their own."""
+    from wizard.answers import missing
+
+    keys = [key for each, key in missing(answers) if each is step]
+    told = {"bucket.name", "certificate.agree_tos"}
+    return [
+        Problem(
+            "answer-missing",
+            f"{key} is missing.",
+            "It has no default that could be right.",
+            f"Fill {key} in.",
+        )
+        for key in keys
+        if key not in told
+    ]
 
 
 def _unforeseen(error: Exception) -> Problem:

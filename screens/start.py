@@ -1,50 +1,58 @@
 """The first screen: what this is, the setups that were begun, and a way to begin one."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Button, Input, Static
 
+from screens.actions import QUIT, Action, bindings
 from screens.messages import SetupRow
 from screens.render import clean, problem_text
+from screens.sized import SizedScreen
 from wizard.errors import Problem
 
 if TYPE_CHECKING:
     from screens.app import WizardApp
 
 WELCOME = (
-    "Eight steps take you to a private Docker registry on Kubernetes, with its images in S3:\n"
-    "connect, bucket, user, certificate, passwords, deploy, DNS, and a proof by a real push.\n"
-    "Every step says first what it will do, and is checked before the next one opens.\n"
-    "You can leave at any moment and go on later; everything made can be taken back."
+    "Eight steps take you to a private Docker registry on Kubernetes, with its images in S3: connect, "
+    "bucket, user, certificate, passwords, deploy, DNS, and a proof by a real push. Every step says first "
+    "what it will do, and is checked before the next one opens. You can leave at any moment and go on later; "
+    "everything made can be taken back."
 )
 PRACTICE = (
-    "You are in the practice world: AWS, a cluster, a CA and DNS that run on this machine only.\n"
-    "Nothing costs money and nothing can break. The fields are filled in; just go through."
+    "You are in the practice world: AWS, a cluster, a CA and DNS that run on this machine only. Nothing "
+    "costs money and nothing can break. The fields are filled in: Enter goes on."
+)
+START_ACTIONS = (
+    QUIT,
+    Action("escape", "app.quit", "Quit", "Esc", is_hint=False),
+    Action("up", "app.focus_previous", "Line before", "↑", is_hint=False, is_first=False),
+    Action("down", "app.focus_next", "Next line", "↓", is_hint=False, is_first=False),
 )
 
 
-class StartScreen(Screen[None]):
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q,escape", "quit", "Quit", priority=True)]
+class StartScreen(SizedScreen):
+    BINDINGS = bindings(START_ACTIONS)
 
     def compose(self) -> ComposeResult:
+        yield self.too_small()
         yield Static("kube-registry", id="top", markup=False)
         with VerticalScroll(id="body", can_focus=False):
             yield Static("A private Docker registry, step by step", id="title", markup=False)
-            yield Static(WELCOME, markup=False)
+            yield Static(WELCOME, id="welcome", markup=False)
             yield Static(id="practice-text", markup=False)
             yield Vertical(id="setups")
+            yield Static("Begin one", classes="heading", id="begin", markup=False)
             with Horizontal(classes="field-line"):
                 yield Static("Name of the setup", classes="field-label", markup=False)
-                yield Input("registry", id="setup-name", compact=True)
+                yield Input("registry", id="setup-name", compact=True, select_on_focus=False)
             yield Static(id="start-problem", classes="field-problem", markup=False)
         with Horizontal(id="buttons"):
             yield Button("Start →", id="primary", variant="primary", compact=True, disabled=True)
-        yield Static("Enter start  Tab next field  ^Q quit", id="hints", markup=False)
+        yield Static("Enter Start  Tab Next field  ^Q Quit", id="hints", markup=False)
 
     @property
     def wizard(self) -> "WizardApp":
@@ -65,6 +73,7 @@ class StartScreen(Screen[None]):
         box = self.query_one("#setups", Vertical)
         if setups:
             box.mount(Static("Go on with", classes="heading", markup=False))
+            self.query_one("#begin", Static).update("Or begin another, in a namespace of its own")
         for row in setups:
             far = "taken back" if row.is_undone else f"{row.steps_done} of {row.steps} steps"
             label = Content(clean(f"{row.name}: {far}, last touched {row.touched} UTC"))
@@ -72,13 +81,19 @@ class StartScreen(Screen[None]):
         button = self.query_one("#primary", Button)
         button.label, button.disabled = "Start →", False
         if setups:
+            name = self.query_one("#setup-name", Input)
+            if name.value in {row.name for row in setups}:
+                name.value = ""
+                name.placeholder = "a name that is not there yet"
             self.call_after_refresh(box.query(Button).first().focus)
-        else:
+        elif self.focused is not None and not isinstance(self.focused, Input):
             button.focus()
 
     def show_problem(self, problem: Problem) -> None:
-        self.query_one("#start-problem", Static).update(problem_text(problem))
+        width = max(self.size.width - 34, 20)
+        self.query_one("#start-problem", Static).update(problem_text(problem, width))
         self.query_one("#primary", Button).label = "Start →"
+        self.call_after_refresh(self.query_one("#body", VerticalScroll).scroll_end, animate=False)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         if event.button.has_class("setup"):
@@ -98,6 +113,3 @@ class StartScreen(Screen[None]):
             self.show_problem(Problem("setup-name", problem))
         else:
             self.wizard.open_setup(name)
-
-    def action_quit(self) -> None:
-        self.app.exit(0)

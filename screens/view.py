@@ -82,6 +82,15 @@ class StepView:
             case _:
                 pass
 
+    def look_away(self) -> None:
+        """What was seen of an earlier run no longer fits the answers."""
+        self.problem, self.changes, self.checks, self.notes = None, [], {}, []
+
+    @property
+    def needs(self) -> tuple[Problem, ...]:
+        """What stands in the way of carrying the step out."""
+        return self.plan.blockers if self.plan else ()
+
     @property
     def is_verified(self) -> bool:
         return self.status is StepStatus.DONE

@@ -2,8 +2,12 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wizard.errors import ExitCode, Problem
+
+if TYPE_CHECKING:
+    from screens.app import WizardApp
 
 
 def run(*, is_practice: bool) -> int:
@@ -22,7 +26,21 @@ def run(*, is_practice: bool) -> int:
     from screens.app import WizardApp
 
     app = WizardApp(_enter_practice if is_practice else _enter, is_practice=is_practice)
-    return app.run() or ExitCode.DONE
+    code = app.run() or ExitCode.DONE
+    if app.setup and code == ExitCode.DONE:
+        sys.stdout.write(_parting_words(app, "kube-registry practice" if is_practice else "kube-registry"))
+    return code
+
+
+def _parting_words(app: "WizardApp", command: str) -> str:
+    """What is left on the terminal once the screen is gone: how far it is, and how to go on."""
+    if app.is_proven:
+        lines = [f"The setup {app.setup} is proven. Use it:", *(f"  {each}" for each in app.snippets())]
+    else:
+        lines = [
+            f"The setup {app.setup} is saved: {app.steps_done} of 8 steps are done. Go on with: {command}"
+        ]
+    return "\n".join(lines) + "\n"
 
 
 def _enter() -> Path:

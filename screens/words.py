@@ -1,0 +1,43 @@
+"""A problem's words as the screen needs them: they were written for an answers file and a command line."""
+
+import re
+from dataclasses import replace
+
+from screens.forms import FORMS
+from wizard.errors import Problem
+
+LABELS = {(field.table, field.key): field.label for form in FORMS.values() for field in form.fields}
+_KEY = re.compile(r"\[(\w+)\] (\w+)|\b(\w+)\.(\w+)\b")
+
+
+def for_screen(problem: Problem) -> Problem:
+    """Answers are called by their labels, and a run again is a button."""
+    return replace(
+        problem, what=_labelled(problem.what), why=_labelled(problem.why), fix=_labelled(problem.fix)
+    )
+
+
+def field_named(problem: Problem) -> tuple[str, str] | None:
+    """The answer (table, key) that would mend it, where the fix names one that a form asks for."""
+    found = (_pair(match) for match in _KEY.finditer(f"{problem.fix} {problem.what}"))
+    return next((pair for pair in found if pair in LABELS), None)
+
+
+def _labelled(text: str) -> str:
+    text = _KEY.sub(_label, text)
+    text = re.sub(
+        r"\b([Ss])et (“[^”]+”) (?:= |to )true", lambda m: f"{'T' if m[1] == 'S' else 't'}ick {m[2]}", text
+    )
+    text = re.sub(
+        r"\b([Rr])un the same command again", lambda m: f"{'P' if m[1] == 'R' else 'p'}ress “Try again”", text
+    )
+    return re.sub(r"\bRun the steps? (\w+)( and \w+)? again", r"Go back to \1\2 and do it again", text)
+
+
+def _label(match: re.Match[str]) -> str:
+    label = LABELS.get(_pair(match))
+    return f"“{label}”" if label else match[0]
+
+
+def _pair(match: re.Match[str]) -> tuple[str, str]:
+    return (match[1] or match[3] or "", match[2] or match[4] or "")
