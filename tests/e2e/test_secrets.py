@@ -153,7 +153,9 @@ def _add_bob(terminal: Terminal, password: str) -> None:
         if "bob" in terminal.settle():
             break
         terminal.press("Tab", "bob")
-    terminal.press("Enter", password, "Enter")
+    terminal.press("Enter")
+    terminal.settle()
+    terminal.press(password, "Enter")
     terminal.wait_for("(password typed)")
 
 
