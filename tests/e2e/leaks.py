@@ -47,6 +47,7 @@ def forms(secret: bytes) -> dict[str, set[bytes]]:
         "hex": {binascii.hexlify(secret), binascii.hexlify(secret).upper()},
         "URL": set(_url(secret)),
         "JSON": set(_json(text)),
+        "repr": {each for shown in (repr(text)[1:-1], repr(secret)[2:-1]) for each in _with_json(shown)},
     }
     for offset in range(3):
         plain = _base64(secret, offset)
@@ -74,6 +75,11 @@ def _json(text: str) -> Iterator[bytes]:
         twice = json.dumps(once, ensure_ascii=is_ascii)[1:-1]
         for escaped in (once, once.replace("/", "\\/"), twice):
             yield escaped.encode("utf-8", "surrogateescape")
+
+
+def _with_json(shown: str) -> Iterator[bytes]:
+    yield shown.encode("utf-8", "surrogateescape")
+    yield from _json(shown)
 
 
 def parts(name: str, value: bytes) -> dict[str, bytes]:

@@ -95,7 +95,7 @@ def story(program: Program) -> Story:
         told.collect("screen")
         told.run("wrong key", "apply", "-a", str(answers), **{**world, "AWS_SECRET_ACCESS_KEY": wrong})
         told.secrets["lost key"] = spoil_the_key(world).encode()
-        told.run("spoilt key", "check", "--practice", "--push", "--json")
+        told.run("spoilt key", "check", "--practice", "--json")
         delete = ("--delete-bucket", "practice-registry-images")
         told.run("undo", "undo", "--practice", "--yes", *delete, "--json")
     told.evidence.add("arguments", b"\n".join(sorted(watch.seen)))
@@ -249,6 +249,8 @@ FORMS: dict[str, Callable[[bytes], bytes]] = {
     "JSON in JSON": lambda secret: json.dumps(
         json.dumps({"x": secret.decode("utf-8", "surrogateescape")})
     ).encode(),
+    "repr": lambda secret: repr(secret.decode("utf-8", "surrogateescape")).encode(),
+    "repr of bytes in JSON": lambda secret: json.dumps({"x": f"{secret!r}"}).encode(),
     "hex": lambda secret: secret.hex().encode(),
     "hex in capitals": lambda secret: secret.hex().upper().encode(),
 }
