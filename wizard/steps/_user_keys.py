@@ -125,18 +125,20 @@ def delete_key(ctx: Context, user: str, key_id: str) -> bool:
 def undo_key(ctx: Context, entry: "Entry") -> str:
     """The keys this entry made, and the Secret while it is still ours and holds no other key."""
     user, secret = entry.change.params["name"], entry.change.params["secret"]
-    made = {entry.receipt.get("access_key_id"), entry.notes.get("access_key_id")} - {None}
+    known = {entry.receipt.get("access_key_id"), entry.notes.get("access_key_id")} - {None}
+    # First what AWS alone can take back: the cluster may be gone for good, and its key must not outlive it.
+    gone = [key_id for key_id in sorted(map(str, known)) if delete_key(ctx, user, key_id)]
     held = held_key_id(ctx, secret)
     if entry.state == "intended":
         with suppress(NotFound):
-            made |= {*lost_keys(ctx.journal, user, list_keys(ctx, user), held)}
-    gone = [key_id for key_id in sorted(map(str, made)) if delete_key(ctx, user, key_id)]
+            lost = lost_keys(ctx.journal, user, list_keys(ctx, user), held)
+            gone += [key_id for key_id in lost if delete_key(ctx, user, key_id)]
     told = f"Deleted the access key {', '.join(gone)}." if gone else "The access key is gone already."
     cluster = ctx.services.cluster
     facts = cluster.secret_facts(secret)
     if not facts.exists:
         return told
-    if facts.owner != ctx.answers.setup or (held and held not in made):
+    if facts.owner != ctx.answers.setup or (held and held not in known):
         return f"{told} The Secret {secret} holds another key or is not ours, so it stays."
     cluster.delete("v1", "Secret", secret)
     return f"{told} Deleted the Secret {secret}."

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from wizard import names, rules
-from wizard.errors import AccessDenied, WizardError
+from wizard.errors import AccessDenied, Unreachable, WizardError
 from wizard.events import CheckStatus, WaitProgress, WaitStarted
 from wizard.ownership import TAG
 from wizard.practice.aws import AwsServer
+from wizard.practice.kubernetes import KubernetesServer
 from wizard.practice.ledger import Ledger
 from wizard.services import Services
 from wizard.services.aws import Aws
@@ -307,6 +308,17 @@ class TestAdopt:
         entry = rig.journal.entries(STEP.id)[-1]
         assert entry.notes["deleted_document"] == rules.registry_policy(BUCKET)
         assert "new number" in STEP.undo(rig.context(STEP.id), entry)
+
+    def test_a_key_does_not_outlive_a_cluster_that_is_gone(
+        self, make_rig: MakeRig, operator: Aws, kube_server: KubernetesServer
+    ) -> None:
+        make_rig(wishes()).run(STEP)
+        kube_server.stop()
+        rig = make_rig(wishes())
+        (entry,) = (e for e in rig.journal.standing(STEP.id) if e.change.action == "create-access-key")
+        with pytest.raises(Unreachable):
+            STEP.undo(rig.context(STEP.id), entry)
+        assert operator.client("iam").list_access_keys(UserName="registry-access")["AccessKeyMetadata"] == []
 
     def test_what_somebody_added_is_kept(self, make_rig: MakeRig, operator: Aws) -> None:
         rig = make_rig(wishes())
