@@ -13,7 +13,8 @@ from wizard.step import CheckResult, Context
 from wizard.steps import _deploy_objects as objects
 
 ADDRESS_DEADLINE_S = 600
-ANSWER_DEADLINE_S = 300
+# AWS names a new network load balancer minutes before it passes anything on.
+ANSWER_DEADLINE_S = 600
 # After a rollout the balancer may lead to a Pod that is just ending.
 SETTLE_DEADLINE_S = 20
 KINDS = {"classic": "classic load balancer", "nlb": "network load balancer"}
