@@ -34,6 +34,8 @@ def zero(of: Type) -> Any:
     """The value a Go struct has before anything is set."""
     if of.shape == "list":
         return []
+    if of.shape == "scalar":
+        return {"bool": False, "int32": 0, "int64": 0, "number": 0}.get(of.name, "")
     return {name: zero(field.type) for name, field in of.fields.items() if field.type.is_embedded}
 
 
@@ -79,7 +81,8 @@ class _Reader:
                 if read not in ("", [], {}) or _counts_when_empty(name, field.type):
                     out[name] = read
         for name, field in of.fields.items():
-            if field.type.is_embedded and field.type.shape == "struct" and name not in out:
+            is_always_there = field.is_required or (field.type.is_embedded and field.type.shape == "struct")
+            if is_always_there and name not in out:
                 out[name] = zero(field.type)
         return out
 

@@ -7,7 +7,7 @@ A line reads `Name field=number:type ...`. Types: a scalar or a type's name; `+T
 when nobody sent it (`+[T]` such a list); `{T}` a map; `[T]` a list that is replaced as a whole, `[T]*` a set,
 `[T]@a,b` a list whose items are known by the fields a and b. A leading `!` means atomic, a final `~` that
 a patch may name the keys to retain. A number `2.4` is field 4 of the embedded message 2,
-whose fields JSON shows inline.
+whose fields JSON shows inline; `field!` is a required scalar.
 """
 
 from collections.abc import Mapping
@@ -46,8 +46,11 @@ class Type:
 
 @dataclass(frozen=True, slots=True)
 class Field:
+    """A required scalar is always shown, be it empty."""
+
     numbers: tuple[int, ...]
     type: Type
+    is_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,8 @@ def struct(name: str) -> Struct:
     for item in rest.split():
         head, _, notation = item.partition(":")
         field, _, numbers = head.partition("=")
-        fields[field] = Field(tuple(int(number) for number in numbers.split(".")), parse(notation))
+        path = tuple(int(number) for number in numbers.split("."))
+        fields[field.rstrip("!")] = Field(path, parse(notation), field.endswith("!"))
     return Struct(name, is_atomic, fields)
 
 

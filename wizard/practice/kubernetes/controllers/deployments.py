@@ -28,6 +28,7 @@ from wizard.practice.kubernetes.store import Change, Key
 _HASH = "pod-template-hash"
 _PREFIX = "deployment.kubernetes.io/"
 REVISION = f"{_PREFIX}revision"
+_HISTORY = f"{_PREFIX}revision-history"
 _SIGNS = "bcdfghjklmnpqrstvwxz2456789"
 _NOT_COPIED = (
     "kubectl.kubernetes.io/last-applied-configuration",
@@ -128,7 +129,13 @@ class Deployments(Controller):
         if new is None:
             new = self._make(deployment, replicas, old + 1)
         elif _revision(new) <= old:
-            new = self._annotate(kinds.REPLICA_SETS, new, {REVISION: str(old + 1)})
+            annotations = new["metadata"].get("annotations") or {}
+            history = [
+                *filter(None, annotations.get(_HISTORY, "").split(",")),
+                annotations.get(REVISION, "0"),
+            ]
+            both = {REVISION: str(old + 1), _HISTORY: ",".join(history)}
+            new = self._annotate(kinds.REPLICA_SETS, new, both)
         if (deployment["metadata"].get("annotations") or {}).get(REVISION) != str(_revision(new)):
             self._annotate(kinds.DEPLOYMENTS, deployment, {REVISION: str(_revision(new))})
         return new
@@ -230,8 +237,9 @@ class Deployments(Controller):
         """Unhealthy old Pods go first, then as many as keep `least` available."""
         total = sum(one["spec"]["replicas"] for one in (new, *old))
         unavailable = new["spec"]["replicas"] - (dig(new, "status", "availableReplicas") or 0)
-        most = total - least - unavailable
-        left = most
+        left = total - least - unavailable
+        if left <= 0:
+            return
         shrunk = []
         for one in old:
             sick = one["spec"]["replicas"] - (dig(one, "status", "availableReplicas") or 0)
