@@ -8,12 +8,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import TypeVar
 
 from wizard import answers as answers_module
 from wizard.answers import Answers
 from wizard.checks import GOOD, run_checks, unexpected
+from wizard.drift import drift_checks
 from wizard.errors import Cancelled, Problem, Refused, WizardError
 from wizard.events import (
     STEPS,
@@ -35,6 +35,7 @@ from wizard.facts import FactBook
 from wizard.journal import Journal
 from wizard.parallel import side_by_side
 from wizard.place import Place
+from wizard.refusals import answer_missing, consent_needed
 from wizard.services import Services, load
 from wizard.state import SetupDirectory
 from wizard.step import Change, Check, CheckResult, Context, Plan, Step
@@ -111,7 +112,7 @@ class Engine:
     def survey(self) -> Mapping[StepId, Plan]:
         """Looks at all eight steps and plans each; raises Refused where answers are missing."""
         for _, key in answers_module.missing(self.answers):
-            raise Refused(_missing(key))
+            raise Refused(answer_missing(key))
         try:
             self.inspect()
         except Cancelled:
@@ -285,7 +286,7 @@ class Engine:
         def work(step: StepId) -> Callable[[], None]:
             def run() -> None:
                 self.emit(StepStarted(step))
-                drift = self._drift_checks(plans[step])
+                drift = drift_checks(plans[step])
                 probes = (push and step is StepId.PROOF) or (is_strict and self._must_probe(step))
                 checks = self._run_checks(step, (*drift, *self._checks(step)), may_write=probes)
                 found[step] = list(checks.values())
@@ -305,29 +306,6 @@ class Engine:
             if is_strict and result.status is CheckStatus.FAILED:
                 raise WizardError(result.problem or Problem("check-failed", result.detail))
         return results
-
-    def _drift_checks(self, plan: Plan) -> tuple[Check, ...]:
-        """What `apply` would do now, as a failed check each: that is what drifted."""
-        problems = [
-            *plan.blockers,
-            *(
-                Problem(
-                    "drifted",
-                    f"This would have to be done again: {change.summary}",
-                    "It was changed or removed from outside, or never done.",
-                    "Run `kube-registry apply` for this setup to put it right.",
-                )
-                for change in plan.changes
-            ),
-            *(
-                Problem("consent-needed", c.question, "", f'[consent] {c.key} = "{c.value}"')
-                for c in plan.consents
-            ),
-        ]
-        return tuple(
-            Check(f"drift-{number}", "as the setup left it", partial(CheckResult.failed, problem))
-            for number, problem in enumerate(problems)
-        )
 
     def _checks(self, step: StepId) -> tuple[Check, ...]:
         return self._guarded(lambda: all_steps()[step].verify(self._context(step)))
@@ -394,32 +372,6 @@ class Engine:
             raise WizardError(
                 unexpected(error, "Something went wrong that the wizard did not foresee.")
             ) from error
-
-
-def consent_needed(plan: Plan) -> WizardError:
-    """The first question that is still open, with the key that answers it."""
-    consent = plan.consents[0]
-    value = getattr(answers_module.ConsentAnswers(), consent.key)
-    shown = f'["{consent.value}"]' if isinstance(value, list) else str(consent.value).lower()
-    shown = shown if isinstance(value, list | bool) else f'"{consent.value}"'
-    return WizardError(
-        Problem(
-            "consent-needed",
-            consent.question,
-            "Only you can decide that.",
-            f"To agree, add to the answers: [consent] {consent.key} = {shown}",
-        )
-    )
-
-
-def _missing(key: str) -> Problem:
-    table, _, name = key.partition(".")
-    return Problem(
-        "answer-missing",
-        f"The answer {key} is missing.",
-        "It has no default that could be right.",
-        f"Add {name} to the table [{table}] of the answers file.",
-    )
 
 
 def _unique(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
