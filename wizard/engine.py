@@ -164,10 +164,11 @@ class Engine:
         for plan in plans.values():
             for problem in plan.blockers:
                 raise Refused(problem)
-        for step, plan in plans.items():
-            if plan.consents:
+        open_consents = [consent for plan in plans.values() for consent in plan.consents]
+        if open_consents:
+            for step, plan in plans.items():
                 self.emit(plan.event(step))
-                raise consent_needed(plan)
+            raise consent_needed(open_consents)
         if not any(plan.changes for plan in plans.values()):
             self._verify_all(plans)
             return
@@ -185,7 +186,7 @@ class Engine:
             for problem in plan.blockers:
                 raise self._stopped(problem)
             if plan.consents:
-                raise consent_needed(plan)
+                raise consent_needed(plan.consents)
             for change in plan.changes:
                 self._carry_out(step, change)
             if plan.changes:

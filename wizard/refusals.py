@@ -1,24 +1,38 @@
 """What stops a run before anything is done: an answer or a consent that only the operator can give."""
 
+from collections.abc import Sequence
+
 from wizard.answers import ConsentAnswers
 from wizard.errors import Problem, WizardError
-from wizard.step import Plan
+from wizard.step import Consent
 
 
-def consent_needed(plan: Plan) -> WizardError:
-    """The first question that is still open, with the key that answers it."""
-    consent = plan.consents[0]
-    value = getattr(ConsentAnswers(), consent.key)
-    shown = f'["{consent.value}"]' if isinstance(value, list) else str(consent.value).lower()
-    shown = shown if isinstance(value, list | bool) else f'"{consent.value}"'
+def consent_needed(consents: Sequence[Consent]) -> WizardError:
+    """The first question that is still open, and the lines that answer all of them."""
+    first, *others = consents
+    more = f" {len(others)} more to decide: {' '.join(each.question for each in others)}" if others else ""
     return WizardError(
         Problem(
             "consent-needed",
-            consent.question,
-            "Only you can decide that.",
-            f"To agree, add to the answers: [consent] {consent.key} = {shown}",
+            first.question,
+            f"Only you can decide that.{more}",
+            f"To agree, add to the answers: [consent] {'; '.join(_lines(consents))}",
         )
     )
+
+
+def _lines(consents: Sequence[Consent]) -> list[str]:
+    """As TOML: one line a key, lists with all their values."""
+    defaults, lists, lines = ConsentAnswers(), dict[str, list[str]](), list[str]()
+    for consent in consents:
+        default = getattr(defaults, consent.key)
+        if isinstance(default, list):
+            lists.setdefault(consent.key, []).append(f'"{consent.value}"')
+        elif isinstance(default, bool):
+            lines.append(f"{consent.key} = {str(consent.value).lower()}")
+        else:
+            lines.append(f'{consent.key} = "{consent.value}"')
+    return [*(f"{key} = [{', '.join(values)}]" for key, values in lists.items()), *lines]
 
 
 def answer_missing(key: str) -> Problem:

@@ -38,7 +38,7 @@ def test_adopted_things_get_their_former_values_back(program: Program, tmp_path:
     refused = program.run("apply", "--practice", "-a", str(ANSWERS), "--json")
     assert refused.code == 1
     assert refused.finish["problem"]["code"] == "consent-needed"
-    assert "[consent] adopt" in refused.finish["problem"]["fix"]
+    assert '[consent] adopt = ["bucket", "user", "policy"]' in refused.finish["problem"]["fix"]
     assert json.dumps(program.dump(), sort_keys=True, indent=1) == before
     answers = tmp_path / "answers.toml"
     answers.write_text(

@@ -1,6 +1,6 @@
 """Puts the former record back, where the record is still the one that this setup made."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wizard.errors import NotFound
 from wizard.steps._dns_apply import address_sets, change_records
@@ -19,7 +19,7 @@ def undo_dns(ctx: "Context", entry: "Entry") -> str:
     if entry.change.action == AWAIT_RECORD:
         before = f" It was {params['former']} before." if params["former"] else ""
         return f"The record of {domain} was made by hand, at your DNS host: remove it there.{before}"
-    former = list(params["former"])
+    former = _before_us(ctx, entry)
     made = list(entry.receipt.get("made") or entry.notes.get("making") or [])
     try:
         present = address_sets(ctx, params["zone_id"], domain)
@@ -34,3 +34,14 @@ def undo_dns(ctx: "Context", entry: "Entry") -> str:
     if former:
         return f"The record of {domain} is {joined(map(facts_of, former))} again."
     return f"Deleted the record of {domain}."
+
+
+def _before_us(ctx: "Context", entry: "Entry") -> list[dict[str, Any]]:
+    """What was there before this setup's first change: the balancer of an earlier one is gone by now."""
+    former = list(entry.change.params["former"])
+    for earlier in reversed(ctx.journal.standing(ctx.step)):
+        made = list(earlier.receipt.get("made") or earlier.notes.get("making") or [])
+        is_same = earlier.change.params["domain"] == entry.change.params["domain"]
+        if earlier.number < entry.number and is_same and made and are_same(former, made):
+            former = list(earlier.change.params["former"])
+    return former
