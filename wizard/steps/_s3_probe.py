@@ -149,12 +149,12 @@ def remove_versions(client: "S3Client", bucket: str, prefix: str = "") -> int:
 
     Raises botocore's errors; ClientError too where single keys are refused.
     """
-    removed = 0
+    removed, keeps_versions = 0, _keeps_versions(client, bucket)
     for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
         found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         doomed: list[ObjectIdentifierTypeDef] = [
             {"Key": each["Key"], "VersionId": each["VersionId"]}
-            if each.get("VersionId", "null") != "null"
+            if keeps_versions and "VersionId" in each
             else {"Key": each["Key"]}
             for each in found
             if "Key" in each
@@ -167,6 +167,14 @@ def remove_versions(client: "S3Client", bucket: str, prefix: str = "") -> int:
             raise ClientError({"Error": told, "ResponseMetadata": _metadata(403)}, "DeleteObjects")
         removed += len(doomed)
     return removed
+
+
+def _keeps_versions(client: "S3Client", bucket: str) -> bool:
+    """Also where versioning is suspended: its "null" version must be named, or a marker takes its place."""
+    try:
+        return "Status" in client.get_bucket_versioning(Bucket=bucket)
+    except ClientError:
+        return False
 
 
 def _all_of(keys: Any) -> Any:
