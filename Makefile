@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --extra practice
 WORKERS ?= auto
 
-.PHONY: practice wizard test check lint types contracts all-tests bench walkthrough help-text lock upgrade clean
+.PHONY: practice wizard test check lint types contracts all-tests peers bench walkthrough help-text lock upgrade clean
 
 practice: $(VENV)/.ready
 	@$(BIN)/kube-registry practice
@@ -32,6 +32,11 @@ contracts: $(VENV)/.dev-ready
 
 all-tests: $(VENV)/.dev-ready
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+# Holds the practice world against a real Kubernetes, which is built first (Go 1.26 or newer, some minutes).
+peers: $(VENV)/.dev-ready
+	bash tests/peers/install
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/peers
 
 # Measures and writes bench/results/.
 bench: $(VENV)/.dev-ready
