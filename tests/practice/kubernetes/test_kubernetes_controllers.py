@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from kubernetes import client as kube
+from kubernetes import watch as kube_watch
 
 WaitFor = Callable[[Callable[[], Any], str], Any]
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -195,10 +196,16 @@ def test_endpoints_hold_ready_pods_only(
         status = {"phase": "Running", "podIP": "10.0.0.1", "conditions": conditions}
         core.patch_namespaced_pod_status("p", namespace, {"status": status})
 
+    def addresses() -> tuple[bool, bool]:
+        subset = core.read_namespaced_endpoints("web", namespace).subsets[0]
+        return bool(subset.addresses), bool(subset.not_ready_addresses)
+
     say("False")
     wait_for(lambda: endpoints() == [(False, 5000)], "an endpoint that is not ready")
+    assert addresses() == (False, True)
     say("True")
     wait_for(lambda: endpoints() == [(True, 5000)], "an endpoint that is ready")
+    assert addresses() == (True, False)
     core.delete_namespaced_service("web", namespace)
     wait_for(lambda: endpoints() == [], "the slice to go with its Service")
 
@@ -248,3 +255,31 @@ def test_finalizer_holds_object_and_namespace(core: Any, namespace: str, wait_fo
         return namespace not in [one.metadata.name for one in core.list_namespace().items]
 
     wait_for(is_gone, "the namespace to go")
+
+
+def test_watch_sees_what_enters_and_leaves_its_selection(core: Any, namespace: str) -> None:
+    start = core.list_namespaced_config_map(namespace).metadata.resource_version
+
+    def label(value: str) -> None:
+        core.patch_namespaced_config_map("c", namespace, {"metadata": {"labels": {"on": value}}})
+
+    core.create_namespaced_config_map(namespace, {"metadata": {"name": "c"}})
+    label("yes")
+    core.patch_namespaced_config_map("c", namespace, {"data": {"x": "1"}})
+    label("no")
+    label("yes")
+    core.delete_namespaced_config_map("c", namespace)
+    core.create_namespaced_config_map(namespace, {"metadata": {"name": "last", "labels": {"on": "yes"}}})
+    untyped: Any = kube_watch
+    watcher, seen = untyped.Watch(), []
+    for event in watcher.stream(
+        core.list_namespaced_config_map,
+        namespace,
+        label_selector="on=yes",
+        resource_version=start,
+        timeout_seconds=5,
+    ):
+        seen.append(event["type"])
+        if event["object"].metadata.name == "last":
+            watcher.stop()
+    assert seen == ["ADDED", "MODIFIED", "DELETED", "ADDED", "DELETED", "ADDED"]

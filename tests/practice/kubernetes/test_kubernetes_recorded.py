@@ -101,7 +101,7 @@ def differences(wanted: Any, found: Any, path: str = "") -> Iterator[str]:
         yield f"{path}: {json.dumps(found)[:300]} instead of {json.dumps(wanted)[:300]}"
 
 
-@pytest.mark.parametrize("name", ["apply", "objects", "workloads"])
+@pytest.mark.parametrize("name", ["admission", "apply", "objects", "workloads"])
 def test_answers_are_those_of_the_real_server(cluster: Any, http: urllib3.PoolManager, name: str) -> None:
     namespace = f"recorded-{uuid.uuid4().hex[:12]}"
     wrong = []

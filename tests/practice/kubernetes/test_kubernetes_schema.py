@@ -58,6 +58,16 @@ def test_protobuf_of_a_secret() -> None:
     }
 
 
+def test_protobuf_of_inline_structs() -> None:
+    """Of a Volume JSON shows what protobuf holds in a message of its own."""
+    outer, inner = schema.struct("Volume").fields["secret"].numbers
+    volume = field(1, b"v") + field(outer, field(inner, field(1, b"s")))
+    body = field(2, field(1, volume))
+    envelope = b"k8s\x00" + field(2, body)
+    spec = protobuf.decode(envelope, kinds.PODS)["spec"]
+    assert spec == {"volumes": [{"name": "v", "secret": {"secretName": "s"}}]}
+
+
 @given(some.binary(max_size=200))
 def test_garbled_protobuf_is_refused_or_read(data: bytes) -> None:
     with contextlib.suppress(protobuf.NotDecodable):

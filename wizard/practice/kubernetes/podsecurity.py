@@ -191,7 +191,8 @@ def _user(spec: Obj) -> str:
     return f"runAsUser=0 ({' and '.join(setters)} must not set runAsUser=0)" if setters else ""
 
 
-def _seccomp(spec: Obj) -> str:
+def _wrong_seccomp(spec: Obj) -> str:
+    """Unconfined, or something nobody knows."""
     allowed = ("RuntimeDefault", "Localhost")
     own = dig(spec, "securityContext", "seccompProfile", "type")
     setters = ["pod"] if own is not None and own not in allowed else []
@@ -204,6 +205,13 @@ def _seccomp(spec: Obj) -> str:
         quoted = ", ".join(f'"{name}"' for name in dict.fromkeys(found))
         text = f"must not set securityContext.seccompProfile.type to {quoted}"
         return f"seccompProfile ({' and '.join(setters)} {text})"
+    return ""
+
+
+def _seccomp(spec: Obj) -> str:
+    if wrong := _wrong_seccomp(spec):
+        return wrong
+    own = dig(spec, "securityContext", "seccompProfile", "type")
     silent = _bad(spec, lambda context: dig(context, "seccompProfile", "type") is None)
     if silent and own is None:
         text = 'must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"'
@@ -211,7 +219,14 @@ def _seccomp(spec: Obj) -> str:
     return ""
 
 
-_BASELINE = (_host_namespaces, _privileged, _default_capabilities, _host_paths, _host_ports)
+_BASELINE = (
+    _host_namespaces,
+    _privileged,
+    _default_capabilities,
+    _host_paths,
+    _host_ports,
+    _wrong_seccomp,
+)
 _RESTRICTED = (
     _host_namespaces,
     _privileged,

@@ -73,11 +73,10 @@ def check(store: Store, resource: Resource, obj: Obj, old: Obj | None) -> None:
 def _check_one(store: Store, resource: Resource, obj: Obj, quota: Obj, asked: dict[str, Decimal]) -> None:
     hard, name = quota["spec"]["hard"], name_of(obj)
     if resource == kinds.PODS:
-        silent = sorted(what for what in asked if what in _COMPUTE and _is_silent(obj["spec"], what))
+        silent = sorted(what for what in asked if what in _COMPUTE and _silent(obj["spec"], what))
         if silent:
-            names = ",".join(container["name"] for container in obj["spec"]["containers"])
-            why = f"failed quota: {name_of(quota)}: must specify "
-            raise forbidden(resource, name, why + "; ".join(f"{what} for: {names}" for what in silent))
+            asking = "; ".join(f"{what} for: {','.join(_silent(obj['spec'], what))}" for what in silent)
+            raise forbidden(resource, name, f"failed quota: {name_of(quota)}: must specify {asking}")
     used = total(store, obj["metadata"]["namespace"], asked)
     over = sorted(what for what, more in asked.items() if used[what] + more > quantities.amount(hard[what]))
     if not over:
@@ -86,7 +85,7 @@ def _check_one(store: Store, resource: Resource, obj: Obj, quota: Obj, asked: di
     def listed(values: dict[str, Any]) -> str:
         return ",".join(f"{what}={values[what]}" for what in over)
 
-    texts = [{what: quantities.text(amounts[what]) for what in over} for amounts in (asked, used)]
+    texts = [{what: shown(what, amounts[what]) for what in over} for amounts in (asked, used)]
     raise forbidden(
         resource,
         name,
@@ -95,11 +94,16 @@ def _check_one(store: Store, resource: Resource, obj: Obj, quota: Obj, asked: di
     )
 
 
-def _is_silent(spec: Obj, what: str) -> bool:
+def _silent(spec: Obj, what: str) -> list[str]:
+    """The containers that do not say how much."""
     kind, resource = _COMPUTE[what]
-    return any(
-        dig(container, "resources", kind, resource) is None for container in spec.get("containers") or []
-    )
+    return [one["name"] for one in spec["containers"] if dig(one, "resources", kind, resource) is None]
+
+
+def shown(what: str, value: Decimal) -> str:
+    """An amount as a quota's status tells it: memory in powers of two."""
+    text = quantities.text(value)
+    return quantities.binary(value) if "memory" in what or "storage" in what else text
 
 
 def _container_limits(store: Store, pod: Obj) -> list[Obj]:
@@ -112,10 +116,14 @@ def _container_limits(store: Store, pod: Obj) -> list[Obj]:
 
 
 def fill_limits(store: Store, pod: Obj) -> None:
-    """What LimitRanges give to containers that do not ask."""
+    """What LimitRanges give to containers that do not ask; an annotation tells it."""
+    told = []
     for item in _container_limits(store, pod):
         for container in pod["spec"].get("containers") or []:
-            _fill(container["resources"], item)
+            told += _fill(container, item)
+    if told:
+        annotations = pod["metadata"].setdefault("annotations", {})
+        annotations["kubernetes.io/limit-ranger"] = f"LimitRanger plugin set: {'; '.join(told)}"
 
 
 def check_limits(store: Store, pod: Obj) -> None:
@@ -131,10 +139,16 @@ def check_limits(store: Store, pod: Obj) -> None:
         raise forbidden(kinds.PODS, name_of(pod), listed)
 
 
-def _fill(resources: Obj, item: Obj) -> None:
-    for kind, source in (("limits", "default"), ("requests", "defaultRequest")):
-        for name, value in (item.get(source) or {}).items():
-            resources.setdefault(kind, {}).setdefault(name, value)
+def _fill(container: Obj, item: Obj) -> list[str]:
+    told = []
+    for kind, source in (("requests", "defaultRequest"), ("limits", "default")):
+        given = item.get(source) or {}
+        wanted = container["resources"].setdefault(kind, {}) if given else {}
+        missing = sorted(given.keys() - wanted.keys())
+        wanted.update({name: given[name] for name in missing})
+        if missing:
+            told.append(f"{', '.join(missing)} {kind[:-1]} for container {container['name']}")
+    return told
 
 
 def _refusals(resources: Obj, item: Obj) -> list[str]:

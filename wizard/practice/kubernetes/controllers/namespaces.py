@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from wizard.practice.kubernetes import deletion, kinds, quota
 from wizard.practice.kubernetes.controllers.base import SYSTEM, Controller
 from wizard.practice.kubernetes.objects import Obj, dig, instant, is_deleting, name_of, namespace_of, now
-from wizard.practice.kubernetes.rules import quantities
 from wizard.practice.kubernetes.store import Change, Key
 from wizard.practice.kubernetes.subresources import finalize_namespace
 
@@ -110,7 +109,7 @@ class Quotas(Controller):
             return
         hard: dict[str, str] = dig(found, "spec", "hard") or {}
         used = quota.total(self.store, key[0], hard)
-        status = {"hard": hard, "used": {name: quantities.text(amount) for name, amount in used.items()}}
+        status = {"hard": hard, "used": {name: quota.shown(name, amount) for name, amount in used.items()}}
         self.write_status(kinds.QUOTAS, found, status)
 
 

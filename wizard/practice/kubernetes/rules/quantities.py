@@ -46,8 +46,17 @@ def canonical(value: str) -> str:
     if number == 0:
         return "0"
     is_binary = match[2].endswith("i") and abs(number) >= 1024
-    for suffix in (*_BINARY, "") if is_binary else _DECIMAL:
+    return binary(number) if is_binary else _shortest(number, _DECIMAL) or value
+
+
+def binary(number: Decimal) -> str:
+    """With the largest suffix of a power of two."""
+    return _shortest(number, (*_BINARY, "")) if number else "0"
+
+
+def _shortest(number: Decimal, suffixes: tuple[str, ...]) -> str:
+    for suffix in suffixes:
         count = number / _SUFFIXES[suffix]
         if count == count.to_integral_value():
             return f"{int(count)}{suffix}"
-    return value
+    return ""
