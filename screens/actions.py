@@ -26,6 +26,12 @@ class Action:
 
 QUIT = Action("ctrl+q", "quit", "Quit", "^Q")
 MORE = Action("f3", "advanced", "More fields", "F3")
+MOVES = (
+    Action("tab", "move(1)", "Next field", "Tab", is_hint=False),
+    Action("shift+tab", "move(-1)", "Field before", "Shift+Tab", is_hint=False),
+    Action("down", "move(1)", "Next field", "↓", is_hint=False, is_first=False),
+    Action("up", "move(-1)", "Field before", "↑", is_hint=False, is_first=False),
+)
 STEP_ACTIONS = (
     Action("f2", "primary", "Apply / next", "F2"),
     Action("f1,ctrl+g", "help", "Help", "F1"),
@@ -33,10 +39,10 @@ STEP_ACTIONS = (
     Action("f5", "look", "Look again", "F5"),
     Action("escape", "back", "Back", "Esc"),
     QUIT,
+    Action("enter", "enter", "Take the answer", "Enter", is_hint=False),
     Action("pageup", "page(-1)", "Page up", "PgUp", is_hint=False),
     Action("pagedown", "page(1)", "Page down", "PgDn", is_hint=False),
-    Action("up", "app.focus_previous", "Field before", "↑", is_hint=False, is_first=False),
-    Action("down", "app.focus_next", "Next field", "↓", is_hint=False, is_first=False),
+    *MOVES,
 )
 
 

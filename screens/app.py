@@ -136,8 +136,8 @@ class WizardApp(App[int]):
 
     # What the session tells
 
-    def on_loaded(self, message: Loaded) -> None:
-        self._start_screen.show_setups(message.setups)
+    async def on_loaded(self, message: Loaded) -> None:
+        await self._start_screen.show_setups(message.setups)
 
     def on_broken(self, message: Broken) -> None:
         self._start_screen.show_problem(message.problem)

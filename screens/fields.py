@@ -41,9 +41,6 @@ class FieldRow(Vertical):
             self.row = row
             self.value = value
 
-    class Submitted(Message):
-        """Enter was pressed in a field of text."""
-
     def __init__(self, field: Field, value: object) -> None:
         super().__init__(classes="field-row")
         self.field = field
@@ -105,10 +102,6 @@ class FieldRow(Vertical):
         elif self.field.kind == "names":
             value = [part.strip() for part in text.split(",") if part.strip()]
         self.post_message(self.Changed(self, value))
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.post_message(self.Submitted())
 
     def on_checkbox_changed(self, event: Checkbox.Changed) -> None:
         event.stop()

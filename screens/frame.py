@@ -6,12 +6,20 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.timer import Timer
-from textual.widgets import Button, Checkbox, Static
+from textual.widgets import Button, Checkbox, Input, Static
 
 from screens.actions import MORE, STEP_ACTIONS, bindings, hints
 from screens.fields import FieldRow, rows_of
 from screens.forms import FORMS, Form
-from screens.render import STANDINGS, STATUS_GLYPHS, plan_text, problem_text, rows_text, wait_text
+from screens.render import (
+    STANDINGS,
+    STATUS_GLYPHS,
+    commands_text,
+    plan_text,
+    problem_text,
+    rows_text,
+    wait_text,
+)
 from screens.sized import SizedScreen
 from screens.view import StepView
 from screens.words import field_named
@@ -81,7 +89,7 @@ class StepScreen(SizedScreen):
         self.render_view()
 
     def first_focus(self) -> None:
-        self.query_one("#primary").focus()
+        self.set_focus(self.query_one("#primary"))
 
     def resized(self) -> None:
         if not self.is_attached:
@@ -117,7 +125,7 @@ class StepScreen(SizedScreen):
         if view.problem is not None and not view.has_failed_checks and view.problem not in view.needs:
             shown.append(problem_text(view.problem, width))
         self._update("problem", Content("\n").join(shown))
-        self._update("finish", self._finish())
+        self._update("finish", self._finish(width))
         self._render_buttons()
         if view.is_running:
             self.query_one("#body", VerticalScroll).scroll_end(animate=False)
@@ -132,32 +140,39 @@ class StepScreen(SizedScreen):
             self._lead_to(wanted)
         elif wanted is None and self._led_to and isinstance(focused, Checkbox):
             self._led_to = None
-            self.query_one("#primary").focus()
+            self.set_focus(self.query_one("#primary"))
 
     def fill(self, table: str, key: str, value: object) -> None:
         """Shows a suggested value in its field."""
         if row := self._row(table, key):
             row.fill(value)
+            if self._led_to == (table, key):
+                self._led_to = None
+                self.set_focus(self.query_one("#primary"))
             self.action_look()
 
     def show_finished(self) -> None:
         """The step has ended: the primary button is what comes next."""
-        self.query_one("#primary").focus()
+        self.set_focus(self.query_one("#primary"))
         self.call_after_refresh(self.query_one("#body", VerticalScroll).scroll_end, animate=False)
 
     # Fields
 
     def on_field_row_changed(self, message: FieldRow.Changed) -> None:
+        """Textual announces a control's first value too, which is no change."""
         message.stop()
         row, field = message.row, message.row.field
+        if message.value == self.wizard.session.document[field.table][field.key]:
+            if row.has_class("-invalid"):
+                row.show_problem(None)
+                self.action_look()
+            return
         if message.value is None:
             problem: Problem | None = Problem("not-a-number", "A whole number is needed here.")
-        elif message.value == self.wizard.session.document[field.table][field.key]:
-            problem = None
         else:
             problem = self.wizard.session.put(field.table, field.key, message.value)
-            if problem is None:
-                self.wizard.forget(self.step)
+        if problem is None:
+            self.wizard.forget(self.step)
         row.show_problem(problem)
         for each in self.query(FieldRow):
             each.suit(self.wizard.session.document[each.field.table])
@@ -168,11 +183,27 @@ class StepScreen(SizedScreen):
             self._pause = self.set_timer(DEBOUNCE_S, self.action_look)
         self.render_view()
 
-    def on_field_row_submitted(self, message: FieldRow.Submitted) -> None:
-        message.stop()
-        self.query_one("#primary").focus()
-
     # Actions
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Enter is the screen's in a field of text; elsewhere it is the control's own."""
+        return (
+            isinstance(self.focused, Input) if action == "enter" else super().check_action(action, parameters)
+        )
+
+    async def action_enter(self) -> None:
+        field = self.focused
+        await self.drain()
+        if isinstance(field, Input):
+            self.enter(field)
+
+    def enter(self, field: Input) -> None:
+        """Enter was pressed in this field, and all that was typed before has reached it.
+
+        The focus has to move at once: Widget.focus would only ask for it.
+        """
+        del field
+        self.set_focus(self.query_one("#primary"))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
@@ -194,7 +225,7 @@ class StepScreen(SizedScreen):
         if view.is_running:
             return
         if self.query(".-invalid"):
-            self.query(FieldRow).filter(".-invalid").first().control.focus()
+            self.set_focus(self.query(FieldRow).filter(".-invalid").first().control)
         elif view.is_verified:
             self.wizard.go_on(self.step)
         elif view.is_looking:
@@ -237,7 +268,7 @@ class StepScreen(SizedScreen):
             return False
         if row.field.is_advanced:
             self.add_class("-show-advanced")
-        row.control.focus()
+        self.set_focus(row.control)
         return True
 
     def _row(self, table: str, key: str) -> FieldRow | None:
@@ -246,12 +277,12 @@ class StepScreen(SizedScreen):
     def _has_more(self) -> bool:
         return any(field.is_advanced for field in self.form.fields)
 
-    def _finish(self) -> Content:
+    def _finish(self, width: int) -> Content:
         """After the proof: what to type to use the registry."""
         if self.step is not STEPS[-1] or not self.view.is_verified:
             return Content("")
         proven = Content.styled("✓ Proven: your registry works. To use it:", "bold $text-success")
-        return Content("\n").join([proven, *(Content(f"  {each}") for each in self.wizard.snippets())])
+        return proven + "\n" + commands_text(self.wizard.snippets(), width)
 
     def _render_buttons(self) -> None:
         view = self.view

@@ -31,15 +31,14 @@ class PeopleScreen(StepScreen):
 
     def first_focus(self) -> None:
         self._show_users()
-        self.query_one("#primary" if self.view.is_verified else "#user-name").focus()
+        self.set_focus(self.query_one("#primary" if self.view.is_verified else "#user-name"))
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def enter(self, field: Input) -> None:
         """Enter goes from the name to the password, adds the user, and with no name goes on."""
-        event.stop()
-        if event.input.id == "user-password":
+        if field.id == "user-password":
             self._add()
         else:
-            self.query_one("#user-password" if event.value.strip() else "#primary").focus()
+            self.set_focus(self.query_one("#user-password" if field.value.strip() else "#primary"))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Textual calls the handler of the class above as well."""
@@ -50,7 +49,7 @@ class PeopleScreen(StepScreen):
             event.stop()
             users = [user for user in self._users() if user != event.button.name]
             self._tell(self.wizard.session.put("htpasswd", "users", users))
-            self.query_one("#user-name").focus()
+            self.set_focus(self.query_one("#user-name"))
             self._changed()
 
     def _users(self) -> list[str]:
@@ -64,7 +63,7 @@ class PeopleScreen(StepScreen):
         if problem is None:
             name.value = password.value = ""
             self._changed()
-        name.focus()
+        self.set_focus(name)
 
     def _take(self, user: str, password: str) -> Problem | None:
         session = self.wizard.session

@@ -106,6 +106,11 @@ def wait_text(view: StepView, width: int) -> Content:
     return _hung(Content.styled("… ", "$text-accent"), Content.styled(clean(text), "$text-accent"), width)
 
 
+def commands_text(commands: Sequence[str], width: int) -> Content:
+    """A command a line, further lines deeper in."""
+    return Content("\n").join(_hung(Content("  $ "), Content(clean(each)), width) for each in commands)
+
+
 def _row(row: Row, width: int, passed: str = "passed") -> Content:
     state = passed if row.state == "passed" else row.state
     glyph, style = GLYPHS.get(state, GLYPHS["waiting"])

@@ -1,10 +1,11 @@
-"""A screen that knows its size: wide ones show the stepper, too small ones say so."""
+"""What every screen of the wizard has: it knows its size, and keys that move on wait for what was typed."""
 
+import asyncio
 from typing import ClassVar
 
 from textual import events
 from textual.screen import Screen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 WIDE_COLUMNS = 100
 LEAST_COLUMNS, LEAST_ROWS = 60, 18
@@ -28,6 +29,25 @@ class SizedScreen(Screen[None]):
             notice = f"{self.NOTICE} This window has {columns}x{rows}. Please make it larger."
             self.query_one("#too-small", Static).update(notice)
         self.call_after_refresh(self.resized)
+
+    async def action_move(self, steps: int) -> None:
+        await self.drain()
+        if steps > 0:
+            self.focus_next()
+        else:
+            self.focus_previous()
+
+    async def drain(self) -> None:
+        """Waits until all that was typed has reached its field.
+
+        The app sends on no later key meanwhile, so that a password typed quickly after Tab or Enter cannot
+        land in the field that was left.
+        """
+        field = self.focused
+        if isinstance(field, Input):
+            is_drained = asyncio.Event()
+            field.call_later(is_drained.set)
+            await is_drained.wait()
 
     def resized(self) -> None:
         """Called once the new size has been laid out."""

@@ -7,7 +7,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Input, Static
 
-from screens.actions import QUIT, Action, bindings
+from screens.actions import MOVES, QUIT, Action, bindings
 from screens.messages import SetupRow
 from screens.render import clean, problem_text
 from screens.sized import SizedScreen
@@ -29,8 +29,7 @@ PRACTICE = (
 START_ACTIONS = (
     QUIT,
     Action("escape", "app.quit", "Quit", "Esc", is_hint=False),
-    Action("up", "app.focus_previous", "Line before", "↑", is_hint=False, is_first=False),
-    Action("down", "app.focus_next", "Next line", "↓", is_hint=False, is_first=False),
+    *MOVES,
 )
 
 
@@ -68,26 +67,24 @@ class StartScreen(SizedScreen):
         self.query_one("#setup-name", Input).focus()
         self.query_one("#primary", Button).label = "Loading …"
 
-    def show_setups(self, setups: tuple[SetupRow, ...]) -> None:
+    async def show_setups(self, setups: tuple[SetupRow, ...]) -> None:
         """The engine is there: the setups that were begun, and a live button."""
-        box = self.query_one("#setups", Vertical)
-        if setups:
-            box.mount(Static("Go on with", classes="heading", markup=False))
+        box, name = self.query_one("#setups", Vertical), self.query_one("#setup-name", Input)
+        lines = [self._line(row) for row in setups]
+        if lines:
+            await box.mount(Static("Go on with", classes="heading", markup=False), *lines)
             self.query_one("#begin", Static).update("Or begin another, in a namespace of its own")
-        for row in setups:
-            far = "taken back" if row.is_undone else f"{row.steps_done} of {row.steps} steps"
-            label = Content(clean(f"{row.name}: {far}, last touched {row.touched} UTC"))
-            box.mount(Button(label, name=row.name, classes="setup", compact=True))
+            self.set_focus(lines[0])
+        if name.value in {row.name for row in setups}:
+            name.value, name.placeholder = "", "a name that is not there yet"
         button = self.query_one("#primary", Button)
         button.label, button.disabled = "Start →", False
-        if setups:
-            name = self.query_one("#setup-name", Input)
-            if name.value in {row.name for row in setups}:
-                name.value = ""
-                name.placeholder = "a name that is not there yet"
-            self.call_after_refresh(box.query(Button).first().focus)
-        elif self.focused is not None and not isinstance(self.focused, Input):
-            button.focus()
+
+    @staticmethod
+    def _line(row: SetupRow) -> Button:
+        far = "taken back" if row.is_undone else f"{row.steps_done} of {row.steps} steps"
+        label = Content(clean(f"{row.name}: {far}, last touched {row.touched} UTC"))
+        return Button(label, name=row.name, classes="setup", compact=True)
 
     def show_problem(self, problem: Problem) -> None:
         width = max(self.size.width - 34, 20)

@@ -37,6 +37,8 @@ KEYS = {
     "F5": "\x1b[15~",
     "Down": "\x1b[B",
     "Up": "\x1b[A",
+    "Right": "\x1b[C",
+    "Left": "\x1b[D",
     "Shift+Tab": "\x1b[Z",
     "Ctrl+Q": "\x11",
 }

@@ -1,39 +1,99 @@
 """The real program in a pseudo-terminal of 80x24: a person who follows the screen reaches the proof."""
 
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
-from program import Program
-from terminal import Terminal
-from walkthrough import walk
+
+from tests.e2e.program import Program
+from tests.e2e.terminal import Terminal
+from tests.e2e.walkthrough import DEPLOY, TITLES, Walker, button, is_ready
 
 pytestmark = pytest.mark.e2e
+PASSWORD = "tui-canary-1"
 
 
-def test_a_person_who_follows_the_screen_reaches_the_proof(program: Program) -> None:
+@pytest.fixture
+def another(tmp_path: Path) -> Iterator[Program]:
+    """A world of its own for a test that must find an empty one."""
+    made = Program(tmp_path / "another")
+    yield made
+    assert made.run("world", "stop").code == 0
+
+
+@pytest.fixture(scope="module")
+def walked(program: Program) -> tuple[list[str], Terminal]:
+    """The screens on which a key was pressed, from the first to the last, and the terminal that is left."""
     terminal = Terminal(program.command("practice"), program.environment)
     screens: list[str] = []
     try:
-        walk(terminal, lambda _keys, screen: screens.append(screen), password="tui-canary-1")
-        assert terminal.wait_for_exit() == 0
+        walker = Walker(terminal, lambda _keys, screen: screens.append(screen), password=PASSWORD)
+        walker.begin()
+        walker.walk()
+        assert terminal.wait_for_exit() == 0, terminal.text
     finally:
         terminal.close()
-    assert len(screens) >= 17
-    for screen in screens:
-        lines = screen.splitlines()
-        assert len(lines) <= 24
-        assert all(len(line) <= 80 for line in lines)
-    told = program.run("setups", "--practice", "--json")
-    assert '"steps_done": 8' in told.out
+    return screens, terminal
 
 
-def test_leaving_and_coming_back_goes_on_where_it_was(program: Program) -> None:
-    first = Terminal(program.command("practice"), program.environment)
+def test_a_person_who_follows_the_screen_reaches_the_proof(
+    program: Program, walked: tuple[list[str], Terminal]
+) -> None:
+    screens, terminal = walked
+    for title in TITLES:
+        assert any(title in screen for screen in screens), title
+    assert "Proven: your registry works" in screens[-1]
+    assert "docker login registry.practice.test --username alice" in screens[-1]
+    assert PASSWORD.encode() not in terminal.raw
+    assert '"steps_done": 8' in program.run("setups", "--practice", "--json").out
+
+
+def test_the_commands_stay_on_the_terminal(walked: tuple[list[str], Terminal]) -> None:
+    _, terminal = walked
+    assert b"The setup registry is proven. Use it:" in terminal.raw
+
+
+def test_a_second_setup_in_the_namespace_is_refused(
+    program: Program, walked: tuple[list[str], Terminal]
+) -> None:
+    assert walked
+    terminal = Terminal(program.command("practice"), program.environment)
     try:
-        first.wait_for("registry: 8 of 8 steps")
-        first.press("Tab", "\x01", "\x0b", "second", "Enter")
-        first.wait_for("1  Connect")
-        first.wait_for("Verify")
-        first.press("F2")
-        first.wait_for("Try again")
-        assert "registry" in first.text
+        terminal.wait_for("registry: 8 of 8 steps")
+        terminal.wait_for("Start →")
+        terminal.press("Tab", "second", "Enter")
+        terminal.wait_for(TITLES[0])
+        told = terminal.wait_for(lambda text: button(text) in {"Look again", "Apply and verify"})
+        assert "holds the setup registry already" in " ".join(told.split()), told
+        terminal.press("F2")
+        assert "Next:" not in button(terminal.settle())
     finally:
-        first.close()
+        terminal.close()
+
+
+def test_killed_in_the_middle_it_goes_on_where_it_was(another: Program) -> None:
+    killed = Terminal(another.command("practice"), another.environment)
+    try:
+        walker = Walker(killed, lambda _keys, _screen: None, password=PASSWORD)
+        walker.begin()
+        walker.walk(last=DEPLOY - 1)
+        walker.apply(DEPLOY)
+        killed.wait_for(lambda text: "What is done" in text)
+        os.kill(killed.process.pid, signal.SIGKILL)
+        killed.process.wait(10)
+    finally:
+        killed.close()
+    back = Terminal(another.command("practice"), another.environment)
+    try:
+        back.wait_for("registry: 5 of 8 steps")
+        back.wait_for("Start →")
+        back.press("Enter")
+        back.wait_for(TITLES[DEPLOY])
+        back.wait_for(is_ready)
+        Walker(back, lambda _keys, _screen: None, password=PASSWORD).walk(first=DEPLOY)
+        assert back.wait_for_exit() == 0, back.text
+    finally:
+        back.close()
+    assert '"steps_done": 8' in another.run("setups", "--practice", "--json").out

@@ -1,18 +1,15 @@
 """Walks through the whole wizard at 80x24 as a newcomer would, and keeps keys and screens as a text.
 
-`make walkthrough` writes tests/e2e/walkthrough.txt anew.
+`make walkthrough` writes tests/e2e/walkthrough.txt anew. What differs from run to run is masked in it.
 """
 
 import re
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from program import Program
-from terminal import Terminal
+from tests.e2e.program import Program
+from tests.e2e.terminal import Terminal
 
 TITLES = (
     "1  Connect",
@@ -24,46 +21,81 @@ TITLES = (
     "7  DNS",
     "8  Proof",
 )
+CERTIFICATE, PEOPLE, DEPLOY, DNS = 3, 4, 5, 6
+BUTTONS = re.compile(r"^ +(?:Back|Stop) +(?P<primary>.+?) *$", re.MULTILINE)
 TEXT = Path(__file__).parent / "walkthrough.txt"
+MASKS = (
+    (re.compile(r"[▁▂▃▄▅▆▇█]$", re.MULTILINE), "▐"),
+    (re.compile(r"/\S*(?:/tmp|runtime|kube-registry/)\S*|/tmp/\S*"), "<a directory>"),
+    (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:<port>"),
+    (re.compile(r"AKIA[A-Z0-9]{16}"), "<access key ID>"),
+    (re.compile(r"[0-9a-f]{32}-\d+\.eu-west-1\.elb\.amazonaw"), "<balancer>.eu-west-1.elb.amazonaw"),
+    (re.compile(r"[0-9a-f]{32}-\d+"), "<balancer>"),
+    (re.compile(r"[0-9a-f]{16,}"), "<hex>"),
+    (re.compile(r"blobs/sha256/[0-9a-f]{2}/"), "blobs/sha256/<hex>/"),
+    (re.compile(r"^( {8,})[0-9a-f]{5,}(?=/| +▐|$)", re.MULTILINE), r"\1<hex>"),
+    (re.compile(r"CA [0-9a-f]{6}\b"), "CA <hex>"),
+    (re.compile(r"\b\d+ s off"), "<n> s off"),
+)
 Tell = Callable[[str, str], None]
 
 
-def walk(terminal: Terminal, tell: Tell, *, password: str) -> None:
+class Walker:
     """Presses only what the screen says; `tell` gets each key and the screen that it was pressed on."""
 
-    def press(*keys: str, shown: str = "") -> None:
-        tell(shown or " ".join(keys), terminal.settle())
-        terminal.press(*keys)
+    def __init__(self, terminal: Terminal, tell: Tell, *, password: str) -> None:
+        self.terminal = terminal
+        self._tell = tell
+        self._password = password
 
-    terminal.wait_for("Start →")
-    press("Enter")
-    for number, title in enumerate(TITLES):
-        terminal.wait_for(title)
-        terminal.wait_for(lambda text: "What will happen" not in text or "looking" not in text, 60)
-        terminal.wait_for(lambda text: "Apply and verify" in text or "Verify" in text or "Try again" in text)
-        if number == 3:
-            _agree(terminal, press)
-        if number == 4:
-            _add_alice(terminal, press, password)
-        terminal.wait_for(lambda text: re.search(r"Apply and verify|Verify", text) is not None)
-        press("F2")
-        if number == 6:
-            terminal.wait_for("Only you can decide this")
-            press("Tab", "Enter", shown="Tab Enter")
-        terminal.wait_for("Finish" if number == len(TITLES) - 1 else "Next:", 120)
-        press("Enter")
+    def press(self, *keys: str, shown: str = "") -> None:
+        self._tell(shown or ", ".join(keys), self.terminal.settle())
+        self.terminal.press(*keys)
+
+    def begin(self) -> None:
+        """From the first screen to the first step, or to where the setup was left."""
+        self.terminal.wait_for("Start →")
+        self.press("Enter")
+
+    def walk(self, first: int = 0, last: int = len(TITLES) - 1) -> None:
+        """Carries steps out, each from its first sight to the press that opens the next."""
+        for number in range(first, last + 1):
+            self.apply(number)
+            self.terminal.wait_for(lambda text: button(text).startswith(("Next:", "Finish")), 40)
+            self.press("Enter")
+
+    def apply(self, number: int) -> None:
+        """Up to the press of the button that carries the step out."""
+        self.terminal.wait_for(TITLES[number])
+        self.terminal.wait_for(is_ready, 60)
+        if number == CERTIFICATE and "[ ] no" in self.terminal.text:
+            self.press("Enter", shown="Enter (the box has the focus)")
+            self.terminal.wait_for(lambda text: "Only you can agree" not in text and is_ready(text))
+        if number == PEOPLE:
+            self.press("alice", "Enter", self._password, "Enter", shown="alice, Enter, a password, Enter")
+            self.terminal.wait_for(lambda text: "file: add alice" in text and is_ready(text))
+            self.press("Enter", shown="Enter (no more names)")
+        self.press("Enter")
+        if number == DNS:
+            self.terminal.wait_for("Only you can decide this")
+            self.press("Right", "Enter")
 
 
-def _agree(terminal: Terminal, press: Callable[..., None]) -> None:
-    """Goes to the box of the terms of service and ticks it."""
-    del terminal
-    press("Shift+Tab", "Shift+Tab", "Shift+Tab", "Space", shown="Shift+Tab three times, Space")
+def button(screen: str) -> str:
+    """What the primary button says, "" while there is none."""
+    found = BUTTONS.search(screen)
+    return found["primary"] if found else ""
 
 
-def _add_alice(terminal: Terminal, press: Callable[..., None], password: str) -> None:
-    press("Tab", "Tab", shown="Tab Tab")
-    press("alice", "Enter", password, "Enter", shown="alice, Enter, a password, Enter")
-    terminal.wait_for("alice  (password typed)")
+def is_ready(screen: str) -> bool:
+    return button(screen) in {"Apply and verify", "Verify", "Try again"}
+
+
+def masked(screen: str) -> str:
+    """The screen without what differs from run to run."""
+    for pattern, word in MASKS:
+        screen = pattern.sub(word, screen)
+    return screen
 
 
 def main() -> None:
@@ -71,16 +103,20 @@ def main() -> None:
         program = Program(Path(home) / "home")
         terminal = Terminal(program.command("practice"), program.environment)
         parts: list[str] = []
-
-        def tell(keys: str, screen: str) -> None:
-            parts.append(f"{screen}\n\n>>> {keys}\n")
-
         try:
-            walk(terminal, tell, password="correct horse battery")
+            walker = Walker(
+                terminal,
+                lambda keys, screen: parts.append(f"{masked(screen)}\n\n>>> {keys}\n"),
+                password="correct horse battery",
+            )
+            walker.begin()
+            walker.walk()
+            if code := terminal.wait_for_exit():
+                raise SystemExit(f"the wizard ended with {code}:\n{terminal.text}")
         finally:
             terminal.close()
             program.run("world", "stop")
-        TEXT.write_text("\n".join(parts), encoding="utf-8")
+        TEXT.write_text(f"{'-' * 80}\n".join(parts), encoding="utf-8")
 
 
 if __name__ == "__main__":

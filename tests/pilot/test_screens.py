@@ -1,0 +1,232 @@
+"""The screens by themselves: what opens, what has the focus, what is said; no server is asked."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Button, Input, Static
+
+from screens.app import WizardApp
+from screens.frame import StepScreen
+from screens.messages import Looked, Opened
+from screens.modals import QuestionModal
+from screens.session import Session
+from screens.start import StartScreen
+from wizard.answers import Answers
+from wizard.errors import Problem
+from wizard.events import (
+    ChangeView,
+    ConsentView,
+    PlanMade,
+    StepFinished,
+    StepId,
+    StepStatus,
+    Verb,
+)
+
+CHANGE = ChangeView(Verb.CREATE, "bucket", "acme", "Create the bucket [acme]")
+Running = Pilot[int]
+
+
+class StillSession(Session):
+    """Takes answers as the real one does, and remembers what it was asked instead of asking the world."""
+
+    def __init__(self, app: WizardApp) -> None:
+        super().__init__(app.post_message, Path)
+        self.document = Answers().model_dump(mode="python")
+        self.looked: list[StepId] = []
+        self.applied: list[StepId] = []
+
+    def start(self) -> None:
+        pass
+
+    def look(self, step: StepId) -> None:
+        self.looked.append(step)
+
+    def apply(self, step: StepId) -> None:
+        self.applied.append(step)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+async def pilot() -> AsyncIterator[Running]:
+    """The bucket step at 80x24, not looked at yet."""
+    app = WizardApp(Path, is_practice=True)
+    app.session = StillSession(app)
+    async with app.run_test(size=(80, 24)) as running:
+        app.post_message(Opened("registry", app.session.document, StepId.BUCKET))
+        await running.pause()
+        yield running
+
+
+def app_of(pilot: Running) -> WizardApp:
+    assert isinstance(pilot.app, WizardApp)
+    return pilot.app
+
+
+def session_of(pilot: Running) -> StillSession:
+    session = app_of(pilot).session
+    assert isinstance(session, StillSession)
+    return session
+
+
+def step_of(pilot: Running) -> StepId:
+    screen = app_of(pilot).step_screen
+    assert screen is not None
+    return screen.step
+
+
+def label(pilot: Running, name: str = "primary") -> str:
+    return str(pilot.app.screen.query_one(f"#{name}", Button).label)
+
+
+def shown(pilot: Running, name: str) -> str:
+    return str(pilot.app.screen.query_one(f"#{name}", Static).render())
+
+
+async def look(
+    pilot: Running, *, consents: tuple[ConsentView, ...] = (), blockers: tuple[Problem, ...] = ()
+) -> None:
+    plan = PlanMade(step_of(pilot), (CHANGE,), consents, blockers)
+    pilot.app.post_message(Looked(step_of(pilot), plan, None, ()))
+    await pilot.pause()
+
+
+async def test_nothing_is_applied_before_the_plan_is_seen(pilot: Running) -> None:
+    assert label(pilot) == "Looking …"
+    await pilot.press("enter", "f2")
+    assert session_of(pilot).applied == []
+    await look(pilot)
+    assert "Create the bucket [acme]" in shown(pilot, "plan")
+    await pilot.press("enter")
+    await pilot.pause()
+    assert session_of(pilot).applied == [StepId.BUCKET]
+
+
+async def test_the_next_step_opens_only_when_this_one_is_verified(pilot: Running) -> None:
+    await look(pilot)
+    await pilot.press("f2", "f2")
+    assert (step_of(pilot), label(pilot), label(pilot, "back")) == (StepId.BUCKET, "Working …", "Stop")
+    app_of(pilot).views[StepId.BUCKET].take(
+        StepFinished(StepId.BUCKET, StepStatus.FAILED, Problem("x", "No."))
+    )
+    assert app_of(pilot).step_screen is not None
+    pilot.app.screen.query_one("#primary").focus()
+    await pilot.press("f2")
+    assert step_of(pilot) is StepId.BUCKET
+    app_of(pilot).views[StepId.BUCKET].take(StepFinished(StepId.BUCKET, StepStatus.DONE))
+    await pilot.press("f2")
+    assert step_of(pilot) is StepId.USER
+
+
+async def test_a_changed_answer_closes_the_next_step_again(pilot: Running) -> None:
+    app_of(pilot).views[StepId.BUCKET].status = StepStatus.DONE
+    await look_done(pilot)
+    assert label(pilot) == "Next: User →"
+    pilot.app.screen.query_one("#field-bucket-name", Input).value = "another-name"
+    await pilot.pause()
+    assert label(pilot) == "Looking …"
+    await pilot.press("f2")
+    assert step_of(pilot) is StepId.BUCKET
+
+
+async def look_done(pilot: Running) -> None:
+    pilot.app.post_message(Looked(step_of(pilot), PlanMade(step_of(pilot), ()), None, ()))
+    await pilot.pause()
+
+
+async def test_an_invalid_answer_says_why_and_is_not_taken(pilot: Running) -> None:
+    await look(pilot)
+    name = pilot.app.screen.query_one("#field-bucket-name", Input)
+    name.value = "Not_A_Bucket"
+    await pilot.pause()
+    row = pilot.app.screen.query_one(".-invalid")
+    told = str(row.query_one(".field-problem", Static).render())
+    assert "cannot be used" in told
+    assert "→" in told
+    assert session_of(pilot).document["bucket"]["name"] == ""
+    await pilot.press("f2")
+    assert session_of(pilot).applied == []
+    assert pilot.app.focused is name
+
+
+async def test_what_a_plan_waits_for_gets_the_focus_and_its_label(pilot: Running) -> None:
+    await look(pilot, blockers=(Problem("no-name", "There is no name.", "", "Set bucket.name."),))
+    assert pilot.app.focused is pilot.app.screen.query_one("#field-bucket-name")
+    assert "→ Set “Bucket name”." in shown(pilot, "plan")
+
+
+async def test_a_consent_focuses_cancel_and_cancel_does_nothing(pilot: Running) -> None:
+    question = ConsentView("replace_record", "A 192.0.2.1", "May A 192.0.2.1 be replaced?")
+    await look(pilot, consents=(question,))
+    await pilot.press("f2")
+    assert isinstance(pilot.app.screen, QuestionModal)
+    assert pilot.app.focused is not None
+    assert pilot.app.focused.id == "no"
+    await pilot.press("enter")
+    assert isinstance(pilot.app.screen, StepScreen)
+    assert session_of(pilot).applied == []
+    await pilot.press("f2", "right", "enter")
+    await pilot.pause()
+    assert session_of(pilot).applied == [StepId.BUCKET]
+    assert session_of(pilot).document["consent"]["replace_record"] == "A 192.0.2.1"
+
+
+async def test_quitting_in_the_middle_asks_and_focuses_stay(pilot: Running) -> None:
+    await look(pilot)
+    await pilot.press("f2", "ctrl+q")
+    assert isinstance(pilot.app.screen, QuestionModal)
+    assert pilot.app.focused is not None
+    assert str(getattr(pilot.app.focused, "label", "")) == "Stay"
+    await pilot.press("enter")
+    assert pilot.app.is_running
+    await pilot.press("ctrl+q", "right", "enter")
+    await pilot.pause()
+    assert pilot.app.return_value == 0
+
+
+async def test_escape_stops_what_runs_and_else_goes_back(pilot: Running) -> None:
+    await look(pilot)
+    await pilot.press("f2", "escape")
+    assert session_of(pilot).cancel.is_set()
+    assert step_of(pilot) is StepId.BUCKET
+    app_of(pilot).views[StepId.BUCKET].take(StepFinished(StepId.BUCKET, StepStatus.FAILED))
+    await pilot.press("escape")
+    assert step_of(pilot) is StepId.CONNECT
+
+
+async def test_keys_typed_ahead_land_where_they_belong(pilot: Running) -> None:
+    """A password that follows quickly must never be seen in the field of the name."""
+    app_of(pilot).views[StepId.BUCKET].status = StepStatus.DONE
+    pilot.app.post_message(Opened("registry", session_of(pilot).document, StepId.HTPASSWD))
+    await pilot.pause()
+    screen = pilot.app.screen
+    name, password = screen.query_one("#user-name", Input), screen.query_one("#user-password", Input)
+    assert pilot.app.focused is name
+    for key in ("tab", "shift+tab", "a", "l", "enter", "p", "w"):
+        pilot.app.simulate_key(key)
+    await pilot.pause()
+    assert (name.value, password.value) == ("al", "pw")
+
+
+@pytest.mark.parametrize(("size", "is_tiny"), [((59, 24), True), ((80, 17), True), ((60, 18), False)])
+async def test_a_window_too_small_gets_a_notice(size: tuple[int, int], is_tiny: bool) -> None:
+    app = WizardApp(Path, is_practice=True)
+    app.session = StillSession(app)
+    async with app.run_test(size=size) as running:
+        await running.pause()
+        assert isinstance(app.screen, StartScreen)
+        assert app.screen.query_one("#too-small").display is is_tiny
+        assert app.screen.query_one("#body").display is not is_tiny
+
+
+async def test_help_tells_of_the_field_that_has_the_focus(pilot: Running) -> None:
+    await look(pilot)
+    pilot.app.screen.query_one("#field-bucket-name").focus()
+    await pilot.press("f1")
+    assert "Bucket name" in shown(pilot, "dialog-title")
+    await pilot.press("escape")
+    assert isinstance(pilot.app.screen, StepScreen)
