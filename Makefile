@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --extra practice
 WORKERS ?= auto
 
-.PHONY: practice wizard test check lint types contracts all-tests peers bench walkthrough help-text lock upgrade clean
+.PHONY: practice wizard test check lint types contracts all-tests peers bench walkthrough pictures help-text lock upgrade clean
 
 practice: $(VENV)/.ready
 	@$(BIN)/kube-registry practice
@@ -45,6 +45,10 @@ bench: $(VENV)/.dev-ready
 # Makes tests/e2e/walkthrough.txt anew: the keys pressed and the screens seen.
 walkthrough: $(VENV)/.dev-ready
 	$(BIN)/python -m tests.e2e.walkthrough
+
+# Makes the README's pictures anew, from the wizard itself.
+pictures: $(VENV)/.dev-ready
+	$(BIN)/python -m tests.e2e.pictures
 
 # Puts the generated help output into the README.
 help-text: $(VENV)/.dev-ready

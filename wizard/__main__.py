@@ -1,6 +1,7 @@
 """The program's entry; everything heavy is imported by the command that needs it."""
 
 import gc
+import os
 import sys
 
 
@@ -9,7 +10,12 @@ def main() -> int:
     gc.disable()  # a collection while modules load costs the first frame; the screen turns it on again
     from wizard.cli import run
 
-    return run(sys.argv[1:])
+    try:
+        return run(sys.argv[1:])
+    except BrokenPipeError:
+        # Whoever read our output has left, as `head` does; Python must not complain when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 if __name__ == "__main__":

@@ -27,7 +27,9 @@ from wizard.vault import Vault
 
 def run(options: argparse.Namespace) -> int:
     """Carries out one command; every error ends in a sentence and an exit code."""
-    emit: Emit = JsonLines() if options.json else Narrator()
+    # What a check found is data; what other commands tell is narration.
+    narrator = Narrator(sys.stdout if options.run == "check" else None)
+    emit: Emit = JsonLines() if options.json else narrator
     cancel = threading.Event()
     next_command = _next_command(options)
     problem: Problem | None = None
@@ -80,12 +82,12 @@ def apply(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading
             engine.apply(passwords.provider(engine.vault, options.passwords_to, is_json=options.json))
     passwords.show_generated(engine.vault, options.passwords_to)
     if not options.json:
-        _print_snippets(engine.answers)
+        _print_snippets(engine.answers, is_practice=options.practice)
     return ExitCode.DONE
 
 
 def check(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading.Event) -> int:
-    directory = find_setup(root, options.setup)
+    directory = _which(root, options.setup)
     with directory.lock("check"):
         engine = _engine(directory, _stored(directory), emit, cancel)
         emit(RunStarted("check", directory.name, STEPS))
@@ -93,7 +95,7 @@ def check(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading
 
 
 def renew(options: argparse.Namespace, root: Path, _emit: Emit, _cancel: threading.Event) -> int:
-    directory = find_setup(root, options.setup)
+    directory = _which(root, options.setup)
     raise Refused(
         Problem(
             "renew-not-there",
@@ -105,7 +107,7 @@ def renew(options: argparse.Namespace, root: Path, _emit: Emit, _cancel: threadi
 
 
 def undo(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading.Event) -> int:
-    directory = find_setup(root, options.setup)
+    directory = _which(root, options.setup)
     with directory.lock("undo"):
         engine = _engine(directory, _stored(directory), emit, cancel)
         standing = list(reversed(engine.journal.standing()))
@@ -144,6 +146,12 @@ def _root(options: argparse.Namespace) -> Path:
     from wizard.practice.entry import enter
 
     return enter(state_root())
+
+
+def _which(root: Path, name: str | None) -> SetupDirectory:
+    """The setup named, or the only one that stands: one that was taken back is meant only by its name."""
+    standing = [row.setup for row in overview(root) if row.state is not StepStatus.UNDONE]
+    return find_setup(root, standing[0] if name is None and len(standing) == 1 else name)
 
 
 def _answers_from(path: Path) -> Answers:
@@ -189,10 +197,15 @@ def _print_plan(engine: Engine) -> None:
         sys.stdout.write(plain(f"{TITLES[step]}\n" + "\n".join(lines or ["  nothing to do"]) + "\n"))
 
 
-def _print_snippets(answers: Answers) -> None:
+def _print_snippets(answers: Answers, *, is_practice: bool) -> None:
     from wizard.steps.proof import snippets
 
-    sys.stdout.write("\n".join(["", "Your registry is ready. Use it:", *snippets(answers), ""]))
+    lines = ["", "Your registry is ready. Use it:"]
+    if is_practice:
+        lines.append('eval "$(kube-registry world env)"')
+    if not answers.htpasswd.users:
+        lines.append("# Nobody of your own may log in yet: add names under [htpasswd] and apply again.")
+    sys.stdout.write("\n".join([*lines, *snippets(answers), ""]))
 
 
 def _ask_for_undo(name: str, summaries: list[str]) -> None:

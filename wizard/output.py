@@ -18,6 +18,7 @@ from wizard.events import (
     Noted,
     PlanMade,
     RunFinished,
+    RunStarted,
     StepFinished,
     StepId,
     StepStarted,
@@ -72,7 +73,7 @@ class Narrator:
         self._is_terminal = self._out.isatty()
         self._lock = threading.Lock()
         self._transient = False
-        self._open: StepId | None = None
+        self._turns: list[StepId] = []
         self._held: dict[StepId, list[Event]] = {}
 
     def __call__(self, event: Event) -> None:
@@ -81,20 +82,21 @@ class Narrator:
             self._out.flush()
 
     def _take(self, event: Event) -> None:
-        """One step at a time: what others do side by side is held until the open one has ended."""
+        """In the order of the steps: what runs side by side is held until its turn has come."""
         step: StepId | None = getattr(event, "step", None)
-        if step is not None and self._open not in {None, step}:
-            self._held.setdefault(step, []).append(event)
-            return
+        if isinstance(event, RunStarted) and event.command in {"apply", "check"}:
+            self._turns = list(event.steps)
         if isinstance(event, RunFinished):
             for held in [each for events in self._held.values() for each in events]:
                 self._tell(held)
             self._held.clear()
-        self._open = step if isinstance(event, StepStarted) else self._open
+        if step in self._turns and step is not self._turns[0]:
+            self._held.setdefault(step, []).append(event)
+            return
         self._tell(event)
-        if isinstance(event, StepFinished):
-            self._open = None
-            following = next(iter(self._held), None)
+        if isinstance(event, StepFinished) and self._turns:
+            self._turns.pop(0)
+            following = self._turns[0] if self._turns else None
             for held in self._held.pop(following, []) if following else []:
                 self._take(held)
 

@@ -29,6 +29,9 @@ def run(*, is_practice: bool) -> int:
     code = app.run() or ExitCode.DONE
     if app.setup and code == ExitCode.DONE:
         sys.stdout.write(_parting_words(app, "kube-registry practice" if is_practice else "kube-registry"))
+    if is_practice:
+        told = "The practice world still runs. To end it, and its setups with it: kube-registry world stop"
+        sys.stdout.write(f"{told}\n")
     return code
 
 

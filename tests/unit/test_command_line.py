@@ -10,7 +10,17 @@ from tests.unit.readme_help import README, with_help
 from wizard import answers_commands
 from wizard.cli import run
 from wizard.errors import Problem
-from wizard.events import CheckFinished, CheckStatus, RunFinished, StepId, to_json
+from wizard.events import (
+    CheckFinished,
+    CheckStatus,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepId,
+    StepStarted,
+    StepStatus,
+    to_json,
+)
 from wizard.output import Narrator, plain
 
 
@@ -81,6 +91,18 @@ def test_the_schema_knows_every_event() -> None:
     definition = schema["$defs"]["CheckFinished"]
     assert set(record) == set(definition["properties"])
     assert "bucket" in answers_commands.answers_schema()["properties"]
+
+
+def test_steps_that_run_side_by_side_are_told_in_their_order(capsys: pytest.CaptureFixture[str]) -> None:
+    tell = Narrator(sys.stderr)
+    tell(RunStarted("check", "team", (StepId.CONNECT, StepId.BUCKET, StepId.USER)))
+    for step in (StepId.USER, StepId.BUCKET, StepId.CONNECT):
+        tell(StepStarted(step))
+    for step in (StepId.BUCKET, StepId.CONNECT, StepId.USER):
+        tell(CheckFinished(step, "a", f"check of {step.value}", CheckStatus.PASSED))
+        tell(StepFinished(step, StepStatus.DONE))
+    lines = [line for line in capsys.readouterr().err.splitlines() if "check of" in line]
+    assert [line.split()[3] for line in lines] == ["connect", "bucket", "user"]
 
 
 def test_foreign_words_do_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

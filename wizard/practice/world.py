@@ -148,6 +148,7 @@ class World:
             "KUBECONFIG": str(files / "kubeconfig"),
             "KUBE_REGISTRY_ACME_DIRECTORY": self.acme.directory_url,
             "KUBE_REGISTRY_CA_FILE": str(files / "root.pem"),
+            "SSL_CERT_FILE": str(files / "root.pem"),
             "KUBE_REGISTRY_NAMESERVER": f"127.0.0.1:{self.dns.port}",
             "HTTP_PROXY": self.proxy.url,
             "HTTPS_PROXY": self.proxy.url,

@@ -1,0 +1,61 @@
+"""Makes the README's pictures from the wizard itself, in a practice world of its own: `make pictures`."""
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from screens.app import WizardApp
+from tests.e2e.program import ROOT, Program
+
+PICTURES = ROOT / "assets" / "pictures"
+SIZE = (100, 30)
+DEADLINE_S = 60.0
+
+
+async def draw(root: Path) -> None:
+    """The first screen, and the bucket step with its plan and with its checks."""
+    app = WizardApp(lambda: root, is_practice=True)
+    async with app.run_test(size=SIZE) as pilot:
+
+        async def until(is_there: Callable[[str], bool]) -> None:
+            deadline = time.monotonic() + DEADLINE_S
+            while not is_there(app.export_screenshot(simplify=True).replace("&#160;", " ")):
+                assert time.monotonic() < deadline, "the screen never came"
+                await pilot.pause(0.1)
+
+        def keep(name: str) -> None:
+            PICTURES.mkdir(exist_ok=True)
+            (PICTURES / f"{name}.svg").write_text(
+                app.export_screenshot(title="kube-registry"), encoding="utf-8"
+            )
+
+        await until(lambda text: "Start →" in text)
+        keep("start")
+        await pilot.press("enter")
+        await until(lambda text: "Verify" in text)
+        await pilot.press("f2")
+        await until(lambda text: "Next: Bucket" in text)
+        await pilot.press("f2")
+        await until(lambda text: "Create the bucket" in text)
+        keep("bucket")
+        await pilot.press("f2")
+        await until(lambda text: "Next: User" in text)
+        keep("bucket-done")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as home:
+        program = Program(Path(home) / "home")
+        assert program.run("world", "start").code == 0
+        try:
+            os.environ.update(program.world_environment())
+            asyncio.run(draw(program.state / "kube-registry" / "practice" / "pictures"))
+        finally:
+            program.run("world", "stop")
+
+
+if __name__ == "__main__":
+    main()
