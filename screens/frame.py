@@ -84,6 +84,8 @@ class StepScreen(SizedScreen):
 
     def on_mount(self) -> None:
         self.set_class(self.wizard.is_practice, "-practice")
+        for button in self.query(Button):
+            button.active_effect_duration = 0  # for its length Textual ignores Enter
         self.first_focus()
         self.action_look()
         self.render_view()
