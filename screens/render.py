@@ -16,6 +16,7 @@ GLYPHS = {
     "done": ("✓", "$text-success"),
     "warning": ("!", "$text-warning"),
     "failed": ("✗", "$text-error"),
+    "stopped": ("!", "$text-warning"),
     "skipped": ("–", "$text-muted"),
 }
 STATUS_GLYPHS = {

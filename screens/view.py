@@ -25,7 +25,7 @@ from wizard.events import (
 
 @dataclass(slots=True)
 class Row:
-    """A change or a check: `state` is waiting, running, or a CheckStatus's value."""
+    """A change or a check: `state` is waiting, running, stopped, or a CheckStatus's value."""
 
     title: str
     state: str = "waiting"
@@ -61,7 +61,8 @@ class StepView:
             case ChangeFinished():
                 self._last_change(event.summary, "passed", event.elapsed_s)
             case ChangeFailed():
-                self._last_change(event.summary, "failed", 0.0)
+                is_stopped = event.problem.code == "cancelled"
+                self._last_change(event.summary, "stopped" if is_stopped else "failed", 0.0)
             case ChecksPlanned():
                 self.checks = {row.check: Row(row.title) for row in event.checks}
             case CheckStarted():
