@@ -9,6 +9,8 @@ import pytest
 from kubernetes import client as kube
 from kubernetes import watch as kube_watch
 
+from wizard.practice.kubernetes.store import Store
+
 WaitFor = Callable[[Callable[[], Any], str], Any]
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 HARDENED = {
@@ -283,3 +285,51 @@ def test_watch_sees_what_enters_and_leaves_its_selection(core: Any, namespace: s
         if event["object"].metadata.name == "last":
             watcher.stop()
     assert seen == ["ADDED", "MODIFIED", "DELETED", "ADDED", "DELETED", "ADDED"]
+
+
+def test_scheduler_says_why_a_node_will_not_do(core: Any, namespace: str, wait_for: WaitFor) -> None:
+    node = f"node-{namespace}"
+    wanted = {"nodeSelector": {"disk": "fast"}}
+    requests = {"requests": {"memory": "1Gi"}}
+    body = template({}, resources=requests)
+    core.create_node({"metadata": {"name": node}})
+
+    def change(body: dict[str, Any], *, is_status: bool = False) -> None:
+        (core.patch_node_status if is_status else core.patch_node)(node, body)
+
+    def why() -> str:
+        found = condition(core.read_namespaced_pod("p", namespace), "PodScheduled")
+        return str(found.message) if found else ""
+
+    spec = {**body["spec"], **wanted}
+    core.create_namespaced_pod(namespace, {"metadata": {"name": "p"}, "spec": spec})
+    wait_for(
+        lambda: "untolerated taint {node.kubernetes.io/not-ready: }" in why(), "a node that is not ready"
+    )
+    ready = [{"type": "Ready", "status": "True"}]
+    change({"status": {"conditions": ready, "allocatable": {"memory": "1Mi"}}}, is_status=True)
+    wait_for(lambda: "didn't match Pod's node affinity/selector" in why(), "a node of the wrong kind")
+    change({"metadata": {"labels": {"disk": "fast"}}})
+    wait_for(lambda: "1 Insufficient memory" in why(), "a node that is too small")
+    change({"status": {"allocatable": {"memory": "2Gi"}}}, is_status=True)
+    wait_for(lambda: core.read_namespaced_pod("p", namespace).spec.node_name == node, "the Pod to be bound")
+    core.delete_namespaced_pod("p", namespace, grace_period_seconds=0)
+    core.delete_node(node)
+
+
+def test_watch_from_a_forgotten_version_is_expired(
+    core: Any, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Store, "KEPT_CHANGES", 5)
+    start = core.create_namespaced_config_map(
+        namespace, {"metadata": {"name": "c"}}
+    ).metadata.resource_version
+    for number in range(8):
+        core.patch_namespaced_config_map("c", namespace, {"data": {"x": str(number)}})
+    untyped: Any = kube_watch
+    with pytest.raises(kube.ApiException) as caught:
+        for _ in untyped.Watch().stream(
+            core.list_namespaced_config_map, namespace, resource_version=start, timeout_seconds=5
+        ):
+            pass
+    assert caught.value.status == 410

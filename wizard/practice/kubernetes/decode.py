@@ -36,7 +36,11 @@ def zero(of: Type) -> Any:
         return []
     if of.shape == "scalar":
         return {"bool": False, "int32": 0, "int64": 0, "number": 0}.get(of.name, "")
-    return {name: zero(field.type) for name, field in of.fields.items() if field.type.is_embedded}
+    return {
+        name: zero(field.type)
+        for name, field in of.fields.items()
+        if field.type.is_embedded or field.is_required
+    }
 
 
 def decode(body: Obj, type_name: str) -> tuple[Obj, list[str]]:

@@ -70,7 +70,7 @@ class Store:
     def _note(self, change: Change) -> None:
         self._log.append(change)
         if len(self._log) > self.KEPT_CHANGES:
-            cut = self.KEPT_CHANGES // 5
+            cut = len(self._log) - self.KEPT_CHANGES * 4 // 5
             self._forgotten = self._log[cut - 1].revision
             del self._log[:cut]
         self._changed.notify_all()
