@@ -208,9 +208,8 @@ def allocate(service: Obj, others: Iterable[Obj], problems: Problems) -> None:
     if spec["type"] == "NodePort" or (
         spec["type"] == "LoadBalancer" and spec["allocateLoadBalancerNodePorts"]
     ):
-        _allocate_ports(
-            spec["ports"], {p.get("nodePort") for one in specs for p in one.get("ports") or []}, problems
-        )
+        used = {port.get("nodePort") for one in specs for port in one.get("ports") or []}
+        _allocate_ports(spec.get("ports") or [], used, problems)
 
 
 def _free_address(taken: set[Any]) -> str:
