@@ -2,21 +2,31 @@
 
 import asyncio
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from screens.app import WizardApp
 from tests.e2e.program import ROOT, Program
+from tests.e2e.walkthrough import CERTIFICATE, DEPLOY, DNS, TITLES
 
 PICTURES = ROOT / "assets" / "pictures"
 SIZE = (100, 30)
 DEADLINE_S = 60.0
+KEPT = {DEPLOY: "deploy", len(TITLES) - 1: "proof"}
+READY = re.compile(r"Apply and verify|\bVerify\b")
+
+
+def is_ready(title: str, text: str) -> bool:
+    """The step of this title has been looked at."""
+    return title in text and READY.search(text) is not None
 
 
 async def draw(root: Path) -> None:
-    """The first screen, and the bucket step with its plan and with its checks."""
+    """The first screen, the bucket step with its plan and its checks, the deploy step and the proof."""
     app = WizardApp(lambda: root, is_practice=True)
     async with app.run_test(size=SIZE) as pilot:
 
@@ -44,6 +54,20 @@ async def draw(root: Path) -> None:
         await pilot.press("f2")
         await until(lambda text: "Next: User" in text)
         keep("bucket-done")
+        for number, title in enumerate(TITLES[2:], start=2):
+            await pilot.press("f2")
+            await until(partial(is_ready, title))
+            if number == CERTIFICATE:
+                await pilot.press("enter")
+                await until(lambda text: "Only you can agree" not in text)
+                await until(partial(is_ready, title))
+            await pilot.press("f2")
+            if number == DNS:
+                await until(lambda text: "Only you can decide this" in text)
+                await pilot.press("right", "enter")
+            await until(lambda text: "Next: " in text or "Finish" in text)
+            if number in KEPT:
+                keep(KEPT[number])
 
 
 def main() -> None:
