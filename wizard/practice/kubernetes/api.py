@@ -4,15 +4,13 @@ The order is the real server's: decode, defaults, field ownership, allocation, v
 (403), then the store, where optimistic locking decides.
 """
 
-import secrets
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from wizard.practice.kubernetes import admission, kinds, managed, rules, typed
+from wizard.practice.kubernetes import admission, identity, kinds, managed, rules, typed
 from wizard.practice.kubernetes.decode import Undecodable, decode, zero
 from wizard.practice.kubernetes.kinds import Resource
-from wizard.practice.kubernetes.objects import Obj, clone, dig, is_deleting, namespace_of, now
+from wizard.practice.kubernetes.objects import Obj, clone, is_deleting, namespace_of
 from wizard.practice.kubernetes.rules import metadata, pods, services
 from wizard.practice.kubernetes.schema import kind_type
 from wizard.practice.kubernetes.status import (
@@ -20,14 +18,12 @@ from wizard.practice.kubernetes.status import (
     Problems,
     already_exists,
     bad_request,
-    conflict,
     modified_since,
     not_found,
 )
 from wizard.practice.kubernetes.store import Store
 
 _HEAD = ("apiVersion", "kind")
-_NAME_SIGNS = "bcdfghjklmnpqrstvwxz2456789"
 
 
 @dataclass(slots=True)
@@ -43,11 +39,6 @@ class Call:
     def warn(self, text: str) -> None:
         if text not in self.warnings:
             self.warnings.append(text)
-
-
-def random_suffix(length: int = 5) -> str:
-    """As generateName appends it: no vowels, so no words."""
-    return "".join(secrets.choice(_NAME_SIGNS) for _ in range(length))
 
 
 def read(call: Call, resource: Resource, body: Obj) -> Obj:
@@ -101,8 +92,8 @@ class Api:
         self, call: Call, resource: Resource, namespace: str, obj: Obj, *, is_apply: bool = False
     ) -> Obj:
         kind = rules.of(resource)
-        _check_namespace(resource, namespace, obj)
-        obj["metadata"] = _new_metadata(obj["metadata"], resource, namespace)
+        identity.check_namespace(resource, namespace, obj)
+        obj["metadata"] = identity.new_metadata(obj["metadata"], resource, namespace)
         if kind.counts_generations:
             obj["metadata"]["generation"] = 1
         admission.require_namespace(self.store, resource, obj)
@@ -153,8 +144,8 @@ class Api:
         is_apply: bool = False,
     ) -> Obj:
         kind = rules.of(resource)
-        _check_same(resource, old, new)
-        _carry_over(resource, old, new, subresource)
+        identity.check_same(resource, old, new)
+        identity.carry_over(resource, old, new, subresource)
         kind.default(new)
         if not is_apply:
             managed.record_update(old, new, resource, call.manager, subresource)
@@ -167,11 +158,11 @@ class Api:
             problems = Problems()
             services.check_status(new, problems)
             problems.raise_if_any(resource, old["metadata"]["name"])
-        if _is_same(old, new):
+        if identity.is_same(old, new):
             return old
         if call.is_dry_run:
             return new
-        if is_deleting(new) and _is_over(resource, new):
+        if is_deleting(new) and identity.is_over(resource, new):
             return self.store.remove(resource, new)
         return self.store.put(resource, new)
 
@@ -234,9 +225,9 @@ def _read_config(resource: Resource, namespace: str, name: str, body: Obj) -> Ob
     if meta.get("managedFields"):
         raise bad_request("metadata.managedFields must be nil")
     if meta.get("name", name) != name:
-        raise _wrong_name(meta["name"], name)
+        raise identity.wrong_name(meta["name"], name)
     if resource.is_namespaced and meta.get("namespace", namespace) != namespace:
-        raise _wrong_namespace()
+        raise identity.wrong_namespace()
     found = typed.problems(
         {key: body[key] for key in body if key not in _HEAD}, kind_type(resource.schema_name)
     )
@@ -248,106 +239,3 @@ def _read_config(resource: Resource, namespace: str, name: str, body: Obj) -> Ob
     config = clone(body)
     config["metadata"]["name"] = name
     return config
-
-
-def _wrong_name(sent: object, name: str) -> ApiError:
-    return bad_request(f"the name of the object ({sent}) does not match the name on the URL ({name})")
-
-
-def _wrong_namespace() -> ApiError:
-    return bad_request(
-        "the namespace of the provided object does not match the namespace sent on the request"
-    )
-
-
-def _check_namespace(resource: Resource, namespace: str, obj: Obj) -> None:
-    sent = obj["metadata"].get("namespace")
-    if resource.is_namespaced and sent and sent != namespace:
-        raise _wrong_namespace()
-
-
-def _new_metadata(sent: Obj, resource: Resource, namespace: str) -> Obj:
-    dropped = ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation")
-    made = {key: value for key, value in sent.items() if key not in dropped}
-    if not made.get("name") and made.get("generateName"):
-        made["name"] = made["generateName"][:58] + random_suffix()
-    if resource.is_namespaced:
-        made["namespace"] = namespace
-    else:
-        made.pop("namespace", None)
-    made["uid"], made["creationTimestamp"] = str(uuid.uuid4()), now()
-    return made
-
-
-def _check_same(resource: Resource, old: Obj, new: Obj) -> None:
-    meta, name = new["metadata"], old["metadata"]["name"]
-    if meta.get("name", name) != name:
-        raise _wrong_name(meta["name"], name)
-    _check_namespace(resource, namespace_of(old), new)
-    version = meta.get("resourceVersion")
-    if version and version != old["metadata"]["resourceVersion"]:
-        raise modified_since(resource, name)
-    if meta.get("uid") and meta["uid"] != old["metadata"]["uid"]:
-        raise conflict(
-            resource,
-            name,
-            f"Precondition failed: UID in precondition: {meta['uid']}, "
-            f"UID in object meta: {old['metadata']['uid']}",
-        )
-
-
-def _carry_over(resource: Resource, old: Obj, new: Obj, subresource: str) -> None:
-    """What a caller cannot change, and what lies outside the subresource written to."""
-    for key in (
-        "name",
-        "namespace",
-        "uid",
-        "resourceVersion",
-        "creationTimestamp",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "generation",
-    ):
-        if key in old["metadata"]:
-            new["metadata"][key] = old["metadata"][key]
-        else:
-            new["metadata"].pop(key, None)
-    new["metadata"].pop("selfLink", None)
-    kept: tuple[str, ...] = ()
-    if subresource == "status":
-        kept = tuple(key for key in old if key not in ("metadata", "status"))
-        if resource.group == "apps":
-            _keep(new["metadata"], old["metadata"], "labels")
-    elif resource.has_status:
-        kept = ("status",)
-    for key in kept:
-        _keep(new, old, key)
-
-
-def _keep(new: Obj, old: Obj, key: str) -> None:
-    if key in old:
-        new[key] = clone(old[key])
-    else:
-        new.pop(key, None)
-
-
-def _is_same(old: Obj, new: Obj) -> bool:
-    def untimed(obj: Obj) -> Obj:
-        meta = dict(obj["metadata"])
-        entries = meta.pop("managedFields", None) or []
-        return {
-            **obj,
-            "metadata": meta,
-            "": [{key: value for key, value in entry.items() if key != "time"} for entry in entries],
-        }
-
-    return untimed(old) == untimed(new)
-
-
-def _is_over(resource: Resource, obj: Obj) -> bool:
-    """A deleted object ends with its last finalizer; a Pod also waits for its node agent."""
-    if obj["metadata"].get("finalizers"):
-        return False
-    if resource == kinds.NAMESPACES:
-        return not dig(obj, "spec", "finalizers")
-    return not obj["metadata"].get("deletionGracePeriodSeconds")

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from wizard.practice.kubernetes import deletion, kinds
-from wizard.practice.kubernetes.api import random_suffix
 from wizard.practice.kubernetes.controllers.base import SYSTEM, Controller, owner_reference
+from wizard.practice.kubernetes.identity import random_suffix
 from wizard.practice.kubernetes.objects import (
     Obj,
     dig,
