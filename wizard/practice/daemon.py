@@ -42,8 +42,13 @@ class WorldInfo:
 
 
 def runtime_directory() -> Path:
-    """`$XDG_RUNTIME_DIR/kube-registry`, or the platform's equal; made 0700."""
-    path = Path(platformdirs.user_runtime_dir("kube-registry"))
+    """`$XDG_RUNTIME_DIR/kube-registry`, else one in the user's cache: never in a shared /tmp."""
+    given = os.environ.get("XDG_RUNTIME_DIR")
+    path = (
+        Path(given) / "kube-registry"
+        if given
+        else Path(platformdirs.user_cache_dir("kube-registry")) / "world"
+    )
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.chmod(0o700)
     return path

@@ -105,7 +105,7 @@ def snippets(answers: Answers) -> tuple[str, ...]:
     pull_secret = f'{{"imagePullSecrets": [{{"name": "{names.CHECK_SECRET}"}}]}}'
     return (
         f"docker login {domain} --username {user}",
-        f"docker tag busybox {domain}/busybox",
+        f"docker pull busybox && docker tag busybox {domain}/busybox",
         f"docker push {domain}/busybox",
         f"docker pull {domain}/busybox",
         f"kubectl --namespace {namespace} patch serviceaccount default --patch '{pull_secret}'",
