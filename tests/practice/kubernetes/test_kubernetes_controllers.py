@@ -116,18 +116,27 @@ def test_recreate_never_has_both(apps: Any, core: Any, namespace: str, wait_for:
         return apps.read_namespaced_deployment("web", namespace)
 
     wait_for(lambda: is_rolled_out(look()), "the first rollout")
+    before = core.list_namespaced_pod(namespace)
     apps.patch_namespaced_deployment(
         "web", namespace, {"spec": {"template": template({"app": "web"}, image="b:1")}}
     )
-    most = 0
-
-    def is_done() -> bool:
-        nonlocal most
-        most = max(most, len(core.list_namespaced_pod(namespace).items))
-        return is_rolled_out(look())
-
-    wait_for(is_done, "the second rollout")
-    assert most == 1
+    wait_for(lambda: is_rolled_out(look()), "the second rollout")
+    there = {pod.metadata.name for pod in before.items}
+    untyped: Any = kube_watch
+    watcher, seen = untyped.Watch(), []
+    for event in watcher.stream(
+        core.list_namespaced_pod,
+        namespace,
+        resource_version=before.metadata.resource_version,
+        timeout_seconds=10,
+    ):
+        name = event["object"].metadata.name
+        (there.discard if event["type"] == "DELETED" else there.add)(name)
+        seen.append(len(there))
+        if event["type"] == "ADDED":
+            break
+    assert seen[-2:] == [0, 1]
+    assert max(seen) == 1
 
 
 def test_forbidden_pods_are_told_by_the_deployment(
