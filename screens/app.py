@@ -14,7 +14,7 @@ from screens.modals import QuestionModal, TextModal
 from screens.session import Session
 from screens.start import StartScreen
 from screens.view import StepView
-from screens.words import LABELS
+from screens.words import LABELS, declined
 from wizard.checks import unexpected
 from wizard.errors import Problem
 from wizard.events import STEPS, ConsentView, StepId, StepStatus
@@ -236,6 +236,9 @@ class WizardApp(App[int]):
     def _ask(self, step: StepId, consent: ConsentView) -> None:
         def answered(agrees: bool | None) -> None:
             if not agrees:
+                self.views[step].aside = declined(consent)
+                if (screen := self.step_screen) and screen.step is step:
+                    screen.show_finished()
                 return
             self.session.consent(consent.key, consent.value)
             plan = self.views[step].plan

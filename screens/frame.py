@@ -15,6 +15,7 @@ from screens.render import (
     STANDINGS,
     STATUS_GLYPHS,
     commands_text,
+    hung,
     plan_text,
     problem_text,
     rows_text,
@@ -126,6 +127,8 @@ class StepScreen(SizedScreen):
         shown = [problem_text(each, width) for each in view.warnings]
         if view.problem is not None and not view.has_failed_checks and view.problem not in view.needs:
             shown.append(problem_text(view.problem, width))
+        if view.aside:
+            shown.append(hung(view.aside, width, "$text-warning"))
         self._update("problem", Content("\n").join(shown))
         self._update("finish", self._finish(width))
         self._render_buttons()
@@ -154,7 +157,8 @@ class StepScreen(SizedScreen):
             self.action_look()
 
     def show_finished(self) -> None:
-        """The step has ended: the primary button is what comes next."""
+        """The step has ended, or was declined: the primary button is what comes next."""
+        self.render_view()
         self.set_focus(self.query_one("#primary"))
         self.call_after_refresh(self.query_one("#body", VerticalScroll).scroll_end, animate=False)
 
@@ -301,6 +305,8 @@ class StepScreen(SizedScreen):
             return "Finish" if following == len(STEPS) else f"Next: {FORMS[STEPS[following]].title} →"
         if view.is_looking:
             return "Looking …"
+        if view.aside:
+            return "Ask me again"
         if view.needs and not any(field_named(each) for each in view.needs):
             return "Look again"
         if view.problem is not None or view.has_failed_checks:

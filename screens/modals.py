@@ -16,6 +16,8 @@ class QuestionModal(ModalScreen[bool]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "answer(False)", "No"),
+        Binding("y", "answer(True)", "Yes"),
+        Binding("n", "answer(False)", "No"),
         Binding("left,up", "app.focus_previous", "Other answer"),
         Binding("right,down", "app.focus_next", "Other answer"),
     ]
@@ -35,7 +37,7 @@ class QuestionModal(ModalScreen[bool]):
             with Horizontal(id="dialog-buttons"):
                 yield Button(self._no, id="no", compact=True)
                 yield Button(self._yes, id="yes", variant="warning", compact=True)
-            yield Static("← → choose  Enter answers  Esc is the left one", id="dialog-hint", markup=False)
+            yield Static("Y yes  N no  or  ← → choose  Enter answers", id="dialog-hint", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#no").focus()

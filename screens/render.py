@@ -107,6 +107,12 @@ def wait_text(view: StepView, width: int) -> Content:
     return _hung(Content.styled("… ", "$text-accent"), Content.styled(clean(text), "$text-accent"), width)
 
 
+def hung(text: str, width: int, style: str) -> Content:
+    """A sentence with a glyph before it, wrapped under its first word."""
+    glyph, _, words = text.partition(" ")
+    return _hung(Content.styled(f"{glyph} ", style), Content.styled(clean(words), style), width)
+
+
 def commands_text(commands: Sequence[str], width: int) -> Content:
     """A command a line, further lines deeper in."""
     return Content("\n").join(_hung(Content("  $ "), Content(clean(each)), width) for each in commands)

@@ -48,12 +48,14 @@ class StepView:
     checks: dict[str, Row] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     wait: WaitStarted | WaitProgress | None = None
+    aside: str = ""
+    """What follows from the person's own no: it stands until the next look or run."""
 
     def take(self, event: Event) -> None:  # noqa: PLR0912 - one arm an event
         match event:
             case StepStarted():
                 self.is_running, self.problem, self.wait = True, None, None
-                self.changes, self.checks, self.notes = [], {}, []
+                self.changes, self.checks, self.notes, self.aside = [], {}, [], ""
             case PlanMade():
                 self.plan = event
             case ChangeStarted():
@@ -85,7 +87,7 @@ class StepView:
 
     def look_away(self) -> None:
         """What was seen of an earlier run no longer fits the answers."""
-        self.problem, self.changes, self.checks, self.notes = None, [], {}, []
+        self.problem, self.changes, self.checks, self.notes, self.aside = None, [], {}, [], ""
 
     @property
     def needs(self) -> tuple[Problem, ...]:

@@ -5,8 +5,18 @@ from dataclasses import replace
 
 from screens.forms import FORMS
 from wizard.errors import Problem
+from wizard.events import ConsentView
 
 LABELS = {(field.table, field.key): field.label for form in FORMS.values() for field in form.fields}
+OTHER_WAYS = {
+    ("replace_record", ""): "choose “manual” as DNS host and set the record yourself",
+    ("delete_access_key", ""): "delete one of the keys yourself, then press F5",
+    ("take_over_fields", ""): "have the other manager give the fields up, then press F5",
+    ("adopt", "bucket"): "type another bucket name",
+    ("adopt", "user"): "type another IAM user",
+    ("adopt", "policy"): "type another IAM policy",
+}
+ANOTHER_PLACE = "choose another namespace in step 1"
 _KEY = re.compile(r"\[(\w+)\] (\w+)|\b(\w+)\.(\w+)\b")
 
 
@@ -15,6 +25,13 @@ def for_screen(problem: Problem) -> Problem:
     return replace(
         problem, what=_labelled(problem.what), why=_labelled(problem.why), fix=_labelled(problem.fix)
     )
+
+
+def declined(consent: ConsentView) -> str:
+    """What a no means, and the ways that are left."""
+    ways = (OTHER_WAYS.get((consent.key, value)) for value in (consent.value, ""))
+    way = next((each for each in ways if each), ANOTHER_PLACE)
+    return f"! Nothing was changed. Press F2 to be asked again, or {way}."
 
 
 def field_named(problem: Problem) -> tuple[str, str] | None:

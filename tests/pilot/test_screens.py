@@ -65,7 +65,7 @@ async def pilot() -> AsyncIterator[Running]:
 
 async def until(pilot: Running, is_there: Callable[[], object]) -> None:
     """Messages take several turns of the loop, and more of them on a busy machine."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 10
     while not is_there() and time.monotonic() < deadline:
         await pilot.pause()
     assert is_there()
@@ -94,6 +94,11 @@ def label(pilot: Running, name: str = "primary") -> str:
 
 def shown(pilot: Running, name: str) -> str:
     return str(pilot.app.screen.query_one(f"#{name}", Static).render())
+
+
+def told(pilot: Running, name: str) -> str:
+    """What a widget shows, as if its lines were not wrapped."""
+    return " ".join(shown(pilot, name).split())
 
 
 async def look(
@@ -152,9 +157,9 @@ async def test_an_invalid_answer_says_why_and_is_not_taken(pilot: Running) -> No
     name.value = "Not_A_Bucket"
     await until(pilot, lambda: pilot.app.screen.query(".-invalid"))
     row = pilot.app.screen.query_one(".-invalid")
-    told = str(row.query_one(".field-problem", Static).render())
-    assert "cannot be used" in told
-    assert "→" in told
+    problem = str(row.query_one(".field-problem", Static).render())
+    assert "cannot be used" in problem
+    assert "→" in problem
     assert session_of(pilot).document["bucket"]["name"] == ""
     await pilot.press("f2")
     assert session_of(pilot).applied == []
@@ -175,11 +180,23 @@ async def test_a_consent_focuses_cancel_and_cancel_does_nothing(pilot: Running) 
     assert pilot.app.focused is not None
     assert pilot.app.focused.id == "no"
     await pilot.press("enter")
-    assert isinstance(pilot.app.screen, StepScreen)
+    await until(pilot, lambda: isinstance(pilot.app.screen, StepScreen))
     assert session_of(pilot).applied == []
+    assert "Nothing was changed. Press F2 to be asked again" in told(pilot, "problem")
+    assert "manual" in told(pilot, "problem")
+    assert (pilot.app.focused, label(pilot)) == (pilot.app.screen.query_one("#primary"), "Ask me again")
     await pilot.press("f2", "right", "enter")
     await until(pilot, lambda: session_of(pilot).applied == [StepId.BUCKET])
     assert session_of(pilot).document["consent"]["replace_record"] == "A 192.0.2.1"
+
+
+async def test_a_question_takes_a_letter_for_an_answer(pilot: Running) -> None:
+    await look(pilot, consents=(ConsentView("adopt", "bucket", "May the bucket be used?"),))
+    await pilot.press("f2", "n")
+    await until(pilot, lambda: "type another bucket name" in told(pilot, "problem"))
+    await pilot.press("f2", "y")
+    await until(pilot, lambda: session_of(pilot).applied == [StepId.BUCKET])
+    assert session_of(pilot).document["consent"]["adopt"] == ["bucket"]
 
 
 async def test_quitting_in_the_middle_asks_and_focuses_stay(pilot: Running) -> None:
