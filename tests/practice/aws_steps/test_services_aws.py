@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import boto3
 import pytest
 import requests
 
@@ -242,7 +243,9 @@ class TestQuestions:
             )
             name = made["DNSName"]
         else:
-            subnet = aws.client("ec2").describe_subnets()["Subnets"][0].get("SubnetId", "")
+            ec2 = boto3.client("ec2", region_name=aws.region)
+            subnet = ec2.describe_subnets()["Subnets"][0].get("SubnetId", "")
+            ec2.close()
             made_v2 = aws.client("elbv2").create_load_balancer(
                 Name="new", Type="network", Scheme="internal", Subnets=[subnet]
             )
