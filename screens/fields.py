@@ -1,9 +1,10 @@
 """One row of a form: label, control, and beneath it what is wrong with the answer."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
@@ -17,8 +18,13 @@ from wizard.errors import Problem
 LABEL_COLUMNS = 26
 
 
-class Box(Checkbox):
-    """A box whose mark can be told without colour: empty or ticked, with the word beside it."""
+class Box(Checkbox, inherit_bindings=False):
+    """A box whose mark can be told without colour: empty or ticked, with the word beside it.
+
+    Only Space ticks it. Enter goes on everywhere else, so here it must not agree to anything unseen.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "toggle_button", "Tick", show=False)]
 
     BUTTON_LEFT, BUTTON_RIGHT = "[", "]"
 
@@ -117,7 +123,7 @@ def _mark(*, value: bool) -> str:
 
 
 def _word(*, value: bool) -> str:
-    return "yes" if value else "no"
+    return "yes  (Space clears it)" if value else "no  (Space ticks it)"
 
 
 def _text(value: object) -> str:

@@ -11,6 +11,7 @@ from textual.widgets import Button, Checkbox, Input, Static
 from screens.actions import MORE, STEP_ACTIONS, bindings, hints
 from screens.fields import FieldRow, rows_of
 from screens.forms import FORMS, Form
+from screens.modals import QuestionModal
 from screens.render import (
     STANDINGS,
     STATUS_GLYPHS,
@@ -23,7 +24,7 @@ from screens.render import (
 )
 from screens.sized import SizedScreen
 from screens.view import StepView
-from screens.words import field_named
+from screens.words import field_named, for_screen
 from wizard.errors import Problem
 from wizard.events import STEPS, StepId
 
@@ -192,16 +193,18 @@ class StepScreen(SizedScreen):
     # Actions
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Enter is the screen's in a field of text; elsewhere it is the control's own."""
-        return (
-            isinstance(self.focused, Input) if action == "enter" else super().check_action(action, parameters)
-        )
+        """Enter is the screen's in a field of text and on a box; elsewhere it is the control's own."""
+        if action == "enter":
+            return isinstance(self.focused, Input | Checkbox)
+        return super().check_action(action, parameters)
 
     async def action_enter(self) -> None:
         field = self.focused
         await self.drain()
         if isinstance(field, Input):
             self.enter(field)
+        elif isinstance(field, Checkbox):
+            self._enter_box(field)
 
     def enter(self, field: Input) -> None:
         """Enter was pressed in this field, and all that was typed before has reached it.
@@ -261,6 +264,27 @@ class StepScreen(SizedScreen):
         self.wizard.show_help(self.step, (row.field.table, row.field.key) if row else None)
 
     # Inside
+
+    def _enter_box(self, box: Checkbox) -> None:
+        """Goes on; where the step waits for this box, it is asked, for to agree must not be an accident."""
+        row = next(each for each in box.ancestors if isinstance(each, FieldRow))
+        pair = (row.field.table, row.field.key)
+        need = next((each for each in self.view.needs if field_named(each) == pair), None)
+        if need is None or box.value:
+            self.set_focus(self.query_one("#primary"))
+            return
+
+        def answered(agrees: bool | None) -> None:
+            if agrees:
+                box.value = True
+                return
+            self.view.aside = f"! Nothing was changed. Space ticks “{row.field.label}”, Enter asks again."
+            self.render_view()
+            self.query_one("#problem").scroll_visible(animate=False)
+
+        need = for_screen(need)
+        question = " ".join(part for part in (need.what, need.why) if part)
+        self.app.push_screen(QuestionModal(f"{row.field.label}?", question, yes="Yes, tick it"), answered)
 
     def _show_needs(self) -> None:
         """What stands in the way is put before the eyes; where no field would mend it, it is looked again."""

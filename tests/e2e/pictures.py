@@ -58,7 +58,7 @@ async def draw(root: Path) -> None:
             await pilot.press("f2")
             await until(partial(is_ready, title))
             if number == CERTIFICATE:
-                await pilot.press("enter")
+                await pilot.press("space")
                 await until(lambda text: "Only you can agree" not in text)
                 await until(partial(is_ready, title))
             await pilot.press("f2")

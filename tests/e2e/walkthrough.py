@@ -69,7 +69,7 @@ class Walker:
         self.terminal.wait_for(TITLES[number])
         self.terminal.wait_for(is_ready, 60)
         if number == CERTIFICATE and "[ ] no" in self.terminal.text:
-            self.press("Enter", shown="Enter (the box has the focus)")
+            self.press("Space", shown="Space (the box has the focus)")
             self.terminal.wait_for(lambda text: "Only you can agree" not in text and is_ready(text))
         if number == PEOPLE:
             self.press("alice", "Enter", self._password, "Enter", shown="alice, Enter, a password, Enter")

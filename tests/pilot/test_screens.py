@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Button, Input, Static
+from textual.widgets import Button, Checkbox, Input, Static
 
 from screens.app import WizardApp
 from screens.frame import StepScreen
@@ -197,6 +197,26 @@ async def test_a_question_takes_a_letter_for_an_answer(pilot: Running) -> None:
     await pilot.press("f2", "y")
     await until(pilot, lambda: session_of(pilot).applied == [StepId.BUCKET])
     assert session_of(pilot).document["consent"]["adopt"] == ["bucket"]
+
+
+async def test_enter_on_a_box_agrees_to_nothing(pilot: Running) -> None:
+    """Who presses Enter all the way must not have agreed to anything that was not asked."""
+    need = Problem("off", "The bucket is not there.", "", "Set bucket.create = true.")
+    session_of(pilot).document["bucket"]["create"] = False
+    app_of(pilot).switch_screen(StepScreen(StepId.BUCKET))
+    await until(pilot, lambda: pilot.app.screen.query("#primary"))
+    await look(pilot, blockers=(need,))
+    box = pilot.app.screen.query_one("#field-bucket-create", Checkbox)
+    await until(pilot, lambda: pilot.app.focused is box)
+    assert "Space ticks it" in str(box.label)
+    await pilot.press("enter", "enter")
+    await until(pilot, lambda: "Nothing was changed." in told(pilot, "problem"))
+    assert (box.value, pilot.app.focused) == (False, box)
+    await pilot.press("enter", "y")
+    await until(pilot, lambda: box.value)
+    assert session_of(pilot).document["bucket"]["create"] is True
+    await pilot.press("space")
+    await until(pilot, lambda: session_of(pilot).document["bucket"]["create"] is False)
 
 
 async def test_quitting_in_the_middle_asks_and_focuses_stay(pilot: Running) -> None:
