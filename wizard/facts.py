@@ -144,6 +144,7 @@ class CertificateFacts(Facts):
     secret: SecretFacts | None = None
     chain: ChainFacts | None = None
     is_due: bool = False
+    is_expired: bool = False
     issued_by: str = ""
     imported: ChainFacts | None = None
     directory: str = ""

@@ -74,7 +74,7 @@ def test_the_first_certificate_needs_an_account_too() -> None:
         (replace(RIGHT, chain=None), "none yet"),
         (replace(RIGHT, chain=replace(CHAIN, key_matches=False)), "does not belong"),
         (replace(RIGHT, chain=replace(CHAIN, names=("old.example.com",))), "is for old.example.com"),
-        (replace(RIGHT, is_due=True), "runs out on 2027-02-21"),
+        (replace(RIGHT, is_due=True, is_expired=True), "ran out on 2027-02-21"),
         (replace(RIGHT, issued_by=OTHER_CA), f"issued by {OTHER_CA}"),
         (replace(RIGHT, issued_by="", chain=replace(CHAIN, chain_error="broken")), "chain"),
     ],
@@ -83,6 +83,12 @@ def test_each_reason_for_another_is_named(facts: CertificateFacts, reason: str) 
     found = plan(facts)
     assert actions(found) == ["issue-certificate"]
     assert reason in found.changes[0].summary
+
+
+def test_one_that_is_due_is_only_told_of() -> None:
+    found = plan(replace(RIGHT, is_due=True))
+    assert (found.changes, found.blockers, found.consents) == ((), (), ())
+    assert "runs out on 2027-02-21" in found.notes[0]
 
 
 def test_a_chain_that_the_same_ca_would_issue_again_is_no_reason() -> None:

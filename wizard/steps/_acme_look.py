@@ -82,11 +82,13 @@ def _present(ctx: Context) -> CertificateFacts:
     secrets = (names.CERTIFICATE_SECRET, names.ACME_ACCOUNT_SECRET)
     found, account = side_by_side([partial(cluster.read_secret, name) for name in secrets])
     chain = chain_in(ctx, found)
+    now = datetime.now(UTC)
     uri, account_directory = account_in(account)
     return CertificateFacts(
         secret=found.facts if found else SecretFacts(name=names.CERTIFICATE_SECRET),
         chain=chain,
-        is_due=chain is not None and certificates.is_due(chain, datetime.now(UTC)),
+        is_due=chain is not None and certificates.is_due(chain, now),
+        is_expired=chain is not None and now >= chain.not_after,
         issued_by=found.data.get(names.ISSUED_BY, b"").decode("utf-8", "replace") if found else "",
         directory=ctx.services.endpoints.directory(ctx.answers.certificate.directory),
         account_secret=account.facts if account else SecretFacts(name=names.ACME_ACCOUNT_SECRET),

@@ -23,7 +23,7 @@ def plan_certificate(answers: Answers, facts: CertificateFacts | None) -> Plan:
         return Plan()
     reason = why_needed(answers, facts)
     if not reason:
-        return Plan()
+        return Plan(notes=tuple(_due(facts)))
     touched = [facts.secret]
     changes = []
     is_import = answers.certificate.method == "import"
@@ -39,6 +39,7 @@ def plan_certificate(answers: Answers, facts: CertificateFacts | None) -> Plan:
 def why_needed(answers: Answers, facts: CertificateFacts) -> str:
     """Why another certificate must be got, "" where the one in the Secret will do.
 
+    One that is due but still holds is only told of: whoever asks for a setup twice wants no new certificate.
     A chain that does not hold is no reason where this CA has issued it already: the next would be the same.
     """
     from wizard.services.certificates import covers
@@ -50,8 +51,8 @@ def why_needed(answers: Answers, facts: CertificateFacts) -> str:
         return "the key beside the present one does not belong to it"
     if not covers(chain.names, domain):
         return f"the present one is for {', '.join(chain.names) or 'no name'}"
-    if facts.is_due:
-        return f"the present one runs out on {chain.not_after:%Y-%m-%d}"
+    if facts.is_expired:
+        return f"the present one ran out on {chain.not_after:%Y-%m-%d}"
     if answers.certificate.method == "import":
         is_other = facts.imported is not None and facts.imported.serial != chain.serial
         return "the file holds another one" if is_other else ""
@@ -65,6 +66,14 @@ def why_needed(answers: Answers, facts: CertificateFacts) -> str:
 def needs_account(facts: CertificateFacts) -> bool:
     """Accounts of different CAs, staging and production among them, are separate."""
     return not facts.account_uri or facts.account_directory != facts.directory
+
+
+def _due(facts: CertificateFacts) -> Iterator[str]:
+    if facts.is_due and facts.chain:
+        yield (
+            f"The certificate holds, but it runs out on {facts.chain.not_after:%Y-%m-%d}: it is time for "
+            "`kube-registry renew`."
+        )
 
 
 def _register(answers: Answers, facts: CertificateFacts) -> Change:

@@ -13,7 +13,7 @@ from wizard.steps._acme_plan import ISSUE, REGISTER, plan_certificate
 
 
 class CertificateStep:
-    """See wizard.step.Step; a certificate that holds and is not due is left as it is."""
+    """See wizard.step.Step; a certificate that holds is left as it is."""
 
     id = StepId.CERTIFICATE
 
@@ -138,10 +138,20 @@ def _check_days(ctx: Context, facts: CertificateFacts) -> CheckResult:
         by_webroot = ctx.answers.certificate.method == "webroot"
         hint = "; webroot renews it only while the name leads to the web server" if by_webroot else ""
         return CheckResult.passed(f"{left} days left{hint}")
-    problem = Problem(
-        "certificate-due",
-        f"The certificate runs out on {facts.chain.not_after:%Y-%m-%d}.",
-        f"{max(left, 0)} days are left, and nobody else reminds you.",
-        "Run `kube-registry apply` to get the next one.",
+    if facts.is_expired:
+        return CheckResult.failed(
+            Problem(
+                "certificate-expired",
+                f"The certificate ran out on {facts.chain.not_after:%Y-%m-%d}.",
+                "No client accepts it any more.",
+                "Run `kube-registry apply` to get the next one.",
+            )
+        )
+    return CheckResult.warning(
+        Problem(
+            "certificate-due",
+            f"The certificate runs out on {facts.chain.not_after:%Y-%m-%d}.",
+            f"{left} days are left, and nobody else reminds you.",
+            "Run `kube-registry renew` to get the next one.",
+        )
     )
-    return CheckResult.warning(problem) if left >= 0 else CheckResult.failed(problem)

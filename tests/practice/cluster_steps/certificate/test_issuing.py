@@ -247,12 +247,27 @@ def test_a_domain_that_the_ca_rejects_is_told(rig_for: MakeRig, world: World) ->
     assert sorted(world.webroot.rglob("*")) == before
 
 
-def test_a_certificate_that_is_due_is_followed_by_the_next(
-    rig_for: MakeRig, cluster: Cluster, authority: Authority
+def test_a_certificate_that_is_due_is_told_of_and_one_that_ran_out_is_followed(
+    rig_for: MakeRig, cluster: Cluster, authority: Authority, world: World
 ) -> None:
-    cert_pem, key_pem = pair(authority, DOMAIN, lifetime=timedelta(hours=1, minutes=5))
-    found = {names.CERTIFICATE_KEY: cert_pem, names.PRIVATE_KEY: key_pem}
-    cluster.write_secret(names.CERTIFICATE_SECRET, found, setup="registry")
-    actions = [change.action for change in rig_for().run(STEP).changes]
-    assert actions == ["register-account", "issue-certificate"]
+    """The practice authority lets its certificates begin an hour ago."""
+
+    def put(lifetime: timedelta) -> None:
+        cert_pem, key_pem = pair(authority, DOMAIN, lifetime=lifetime)
+        found = {names.CERTIFICATE_KEY: cert_pem, names.PRIVATE_KEY: key_pem}
+        cluster.write_secret(names.CERTIFICATE_SECRET, found, setup="registry")
+
+    put(timedelta(hours=1, minutes=5))
+    rig = rig_for()
+    plan = rig.plan(STEP)
+    assert plan.changes == plan.blockers == ()
+    assert "kube-registry renew" in plan.notes[0]
+    assert rig.verify(STEP)["days"].status is CheckStatus.WARNING
+    put(timedelta(minutes=30))
+    rig = rig_for()
+    plan = rig.plan(STEP)
+    assert [change.action for change in plan.changes] == ["register-account", "issue-certificate"]
+    assert rig.verify(STEP)["days"].status is CheckStatus.FAILED
+    rig.run(STEP)
     assert names.PREVIOUS_CERTIFICATE in data_of(cluster)
+    assert world.issued() == 1
