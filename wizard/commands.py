@@ -82,7 +82,7 @@ def apply(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading
             engine.apply(passwords.provider(engine.vault, options.passwords_to, is_json=options.json))
     passwords.show_generated(engine.vault, options.passwords_to)
     if not options.json:
-        _print_snippets(engine.answers, is_practice=options.practice)
+        _print_snippets(engine, is_practice=options.practice)
     return ExitCode.DONE
 
 
@@ -197,15 +197,13 @@ def _print_plan(engine: Engine) -> None:
         sys.stdout.write(plain(f"{TITLES[step]}\n" + "\n".join(lines or ["  nothing to do"]) + "\n"))
 
 
-def _print_snippets(answers: Answers, *, is_practice: bool) -> None:
-    from wizard.steps.proof import snippets
-
+def _print_snippets(engine: Engine, *, is_practice: bool) -> None:
     lines = ["", "Your registry is ready. Use it:"]
     if is_practice:
         lines.append('eval "$(kube-registry world env)"')
-    if not answers.htpasswd.users:
+    if not engine.answers.htpasswd.users:
         lines.append("# Nobody of your own may log in yet: add names under [htpasswd] and apply again.")
-    sys.stdout.write("\n".join([*lines, *snippets(answers), ""]))
+    sys.stdout.write("\n".join([*lines, *engine.snippets(), ""]))
 
 
 def _ask_for_undo(name: str, summaries: list[str]) -> None:

@@ -4,6 +4,7 @@ The engine is synchronous; a screen runs it in a thread of its own and reads the
 that a plan has not named, and records every change before it is made.
 """
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -240,7 +241,8 @@ class Engine:
         """Commands to copy that use the registry as the answers describe it."""
         from wizard.steps.proof import snippets
 
-        return snippets(self.answers)
+        programs = [name for name in ("docker", "skopeo") if shutil.which(name)]
+        return snippets(self.answers, self.services.endpoints, programs)
 
     def emit(self, event: Event) -> None:
         """To the reader of this run and to the setup's log."""

@@ -45,7 +45,8 @@ def test_a_person_who_follows_the_screen_reaches_the_proof(
     for title in TITLES:
         assert any(title in screen for screen in screens), title
     assert "Proven: your registry works" in screens[-1]
-    assert "docker login registry.practice.test --username alice" in screens[-1]
+    assert "skopeo login registry.practice.test --username alice" in screens[-1]
+    assert "docker login" not in screens[-1]
     assert PASSWORD.encode() not in terminal.raw
     assert '"steps_done": 8' in program.run("setups", "--practice", "--json").out
 

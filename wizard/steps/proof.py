@@ -1,7 +1,7 @@
 """The step proof: the registry asks for a login, takes an image, gives it back, and forgets it."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from wizard import names, rules
 from wizard.answers import Answers
+from wizard.endpoints import Endpoints
 from wizard.errors import Problem, WizardError, wizard_error
 from wizard.events import StepId
 from wizard.facts import FactBook, ProofFacts
@@ -98,18 +99,46 @@ class ProofStep:
         return "The proof left nothing behind."
 
 
-def snippets(answers: Answers) -> tuple[str, ...]:
-    """Commands to copy: log in, push, pull, and let Pods of the namespace pull."""
+def snippets(answers: Answers, endpoints: Endpoints, programs: Collection[str]) -> tuple[str, ...]:
+    """Commands to copy: log in, push, pull, and let Pods of the namespace pull.
+
+    `programs` are those of docker and skopeo that are there. Docker's daemon takes no proxy from a shell, so
+    where one leads to the registry only skopeo gets there.
+    """
     domain, namespace = answers.certificate.domain, answers.connect.namespace
     user = next(iter(answers.htpasswd.users), rules.CHECK_USER)
-    pull_secret = f'{{"imagePullSecrets": [{{"name": "{names.CHECK_SECRET}"}}]}}'
-    return (
+    is_proxied = bool(endpoints.proxy_for("https", domain))
+    lines: list[str] = []
+    if not is_proxied and ("docker" in programs or "skopeo" not in programs):
+        lines += _docker_lines(domain, user)
+    if is_proxied or "skopeo" in programs:
+        lines += _skopeo_lines(domain, user, has_docker="docker" in programs, is_proxied=is_proxied)
+    pull_secret = f'{{"imagePullSecrets":[{{"name":"{names.CHECK_SECRET}"}}]}}'
+    patch = f"kubectl --namespace {namespace} patch serviceaccount default --patch '{pull_secret}'"
+    return (*lines, patch)
+
+
+def _docker_lines(domain: str, user: str) -> list[str]:
+    return [
         f"docker login {domain} --username {user}",
         f"docker pull busybox && docker tag busybox {domain}/busybox",
         f"docker push {domain}/busybox",
         f"docker pull {domain}/busybox",
-        f"kubectl --namespace {namespace} patch serviceaccount default --patch '{pull_secret}'",
-    )
+    ]
+
+
+def _skopeo_lines(domain: str, user: str, *, has_docker: bool, is_proxied: bool) -> list[str]:
+    """A proxy to the registry need not lead to Docker Hub too, so behind one the image comes from here."""
+    copy = f"skopeo copy docker://busybox docker://{domain}/busybox"
+    if is_proxied and has_docker:
+        copy = f"docker pull busybox && skopeo copy docker-daemon:busybox:latest docker://{domain}/busybox"
+    elif is_proxied:
+        copy = f"skopeo copy docker-archive:busybox.tar docker://{domain}/busybox"
+    return [
+        f"skopeo login {domain} --username {user}",
+        copy,
+        f"skopeo copy docker://{domain}/busybox oci:busybox-again",
+    ]
 
 
 def _check_anonymous(ctx: Context) -> CheckResult:
