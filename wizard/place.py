@@ -6,10 +6,13 @@ that for "gone already", and forget what still runs, and costs, in the former pl
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
-from wizard.answers import Answers
 from wizard.errors import Problem
-from wizard.facts import ConnectFacts
+
+if TYPE_CHECKING:
+    from wizard.answers import Answers
+    from wizard.facts import ConnectFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Place:
     kube_server: str = ""
 
     @classmethod
-    def of(cls, answers: Answers, seen: ConnectFacts | None) -> "Place":
+    def of(cls, answers: "Answers", seen: "ConnectFacts | None") -> "Place":
         namespace = answers.connect.namespace
         return (
             cls(namespace, seen.account_id, seen.kube_context, seen.kube_server) if seen else cls(namespace)

@@ -1,6 +1,7 @@
 """Where setups are remembered: a directory each, with answers, journal and log, and a lock.
 
-Directories are 0700 and files 0600 whatever the umask. No secret is ever in there.
+Directories are 0700 and files 0600 whatever the umask. No secret is ever in there. The first screen lists
+setups: what that does not need, pydantic above all, is imported where it is used.
 """
 
 import json
@@ -10,15 +11,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import filelock
 import platformdirs
 
-from wizard import answers as answers_module
-from wizard.answers import Answers
 from wizard.errors import Held, Problem, Refused
 from wizard.journal import Journal
+
+if TYPE_CHECKING:
+    from wizard.answers import Answers
 
 LARGEST_LOG_BYTES = 5 * 1024 * 1024
 
@@ -72,15 +73,19 @@ class SetupDirectory:
                 )
             ) from error
 
-    def load_answers(self) -> Answers:
+    def load_answers(self) -> "Answers":
+        from wizard import answers as answers_module
+
         return answers_module.load(self.path / "answers.toml")
 
-    def save_answers(self, answers: Answers) -> None:
+    def save_answers(self, answers: "Answers") -> None:
+        from wizard import answers as answers_module
+
         self.make()
         write_private(self.path / "answers.toml", answers_module.dump(answers))
 
     @contextmanager
-    def answers_saved(self, answers: Answers) -> Iterator[None]:
+    def answers_saved(self, answers: "Answers") -> Iterator[None]:
         """For a run; one that is refused leaves the former answers, for undo and check go by them."""
         path = self.path / "answers.toml"
         former = path.read_text(encoding="utf-8") if self.exists else None
@@ -113,6 +118,8 @@ class SetupDirectory:
     @contextmanager
     def lock(self, command: str) -> Iterator[None]:
         """Holds the setup for one run; raises Held with who has it."""
+        import filelock
+
         self.make()
         guard = filelock.FileLock(self._lock_path, mode=0o600)
         holder = self.path / "holder.json"

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from wizard.errors import Problem
 from wizard.events import ChangeView, CheckStatus, ConsentView, Emit, Noted, PlanMade, StepId, Verb
-from wizard.facts import FactBook, Facts
 from wizard.polling import wait_until
 
 if TYPE_CHECKING:
     from wizard.answers import Answers
+    from wizard.facts import FactBook, Facts
     from wizard.journal import Entry, Journal
     from wizard.services import Services
     from wizard.vault import Vault
@@ -127,7 +127,7 @@ class Context:
     step: StepId
     answers: "Answers"
     services: "Services"
-    facts: FactBook
+    facts: "FactBook"
     journal: "Journal"
     vault: "Vault"
     emit: Emit
@@ -166,13 +166,13 @@ class Step(Protocol):
     @property
     def id(self) -> StepId: ...
 
-    def inspect(self, ctx: Context) -> Facts:
+    def inspect(self, ctx: Context) -> "Facts":
         """Reads the world, changes nothing; what stands in the way is in `problems`.
 
         Raises WizardError only where nothing at all can be seen.
         """
 
-    def plan(self, answers: "Answers", facts: FactBook) -> Plan:
+    def plan(self, answers: "Answers", facts: "FactBook") -> Plan:
         """Pure; may meet facts of earlier steps that are not there yet."""
 
     def apply(self, ctx: Context, change: Change, entry: "Entry") -> Receipt:
@@ -181,7 +181,7 @@ class Step(Protocol):
     def verify(self, ctx: Context) -> tuple[Check, ...]:
         """The checklist, from facts that were read after the last change."""
 
-    def probed(self, answers: "Answers", facts: FactBook) -> str:
+    def probed(self, answers: "Answers", facts: "FactBook") -> str:
         """What the checks that write depend on; they run again when this is not what they last passed for."""
 
     def undo(self, ctx: Context, entry: "Entry", *, delete_bucket: str = "") -> str:
