@@ -42,6 +42,7 @@ class Listener:
         self._slots = threading.BoundedSemaphore(limit)
         self._lock = threading.Lock()
         self._served: dict[socket.socket, threading.Thread] = {}
+        self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         self._listening: socket.socket | None = None
         self._port = 0
@@ -74,10 +75,10 @@ class Listener:
         with contextlib.suppress(OSError):  # a last connection may have woken the acceptor, which then left
             self._wake.send(b"x")
         with self._lock:
-            served = dict(self._served)
-            for connection in served:
+            for connection in self._served:
                 _cut(connection)
-        for thread in (self._acceptor, *served.values()):
+        self._acceptor.join(max(0.0, deadline - time.monotonic()))
+        for thread in tuple(self._threads):
             thread.join(max(0.0, deadline - time.monotonic()))
         self._listening.close()
         self._wake.close()
@@ -106,6 +107,8 @@ class Listener:
             if self._stopping.is_set():
                 _cut(connection)
         thread.start()
+        # Also those that have served and are just ending: `stop` leaves none behind.
+        self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
 
     def _run(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
