@@ -33,11 +33,11 @@ MOVES = (
     Action("up", "move(-1)", "Field before", "↑", is_hint=False, is_first=False),
 )
 STEP_ACTIONS = (
-    Action("f2", "primary", "Apply / next", "F2"),
+    Action("f2", "primary", "Apply / next", "F2", is_hint=False),
     Action("f1,ctrl+g", "help", "Help", "F1"),
     MORE,
-    Action("f5", "look", "Look again", "F5"),
     Action("escape", "back", "Back", "Esc"),
+    Action("f5", "look", "Look again", "F5"),
     QUIT,
     Action("enter", "enter", "Take the answer", "Enter", is_hint=False),
     Action("pageup", "page(-1)", "Page up", "PgUp", is_hint=False),
@@ -50,9 +50,12 @@ def bindings(actions: Iterable[Action]) -> list[BindingType]:
     return [action.binding() for action in actions]
 
 
-def hints(actions: Iterable[Action], columns: int) -> str:
-    """One line of plain text: Textual's Footer would compose itself anew after the first paint."""
-    words = [f"{action.shown} {action.label}" for action in actions if action.is_hint]
+def hints(first: Iterable[str], actions: Iterable[Action], columns: int) -> str:
+    """One line of plain text: Textual's Footer would compose itself anew after the first paint.
+
+    `first` is what matters now; of the rest, what does not fit is left out, from the end, but never the last.
+    """
+    words = [*first, *(f"{action.shown} {action.label}" for action in actions if action.is_hint)]
     while len(words) > 1 and len("  ".join(words)) > columns:
         del words[-2]
     return "  ".join(words)

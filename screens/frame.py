@@ -1,12 +1,13 @@
 """One step on the screen: title, why, fields, what will happen, the live checklist, one primary button."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.timer import Timer
-from textual.widgets import Button, Checkbox, Input, Static
+from textual.widgets import Button, Checkbox, Input, Select, Static
 
 from screens.actions import MORE, STEP_ACTIONS, bindings, hints
 from screens.fields import FieldRow, rows_of
@@ -88,6 +89,7 @@ class StepScreen(SizedScreen):
         self.set_class(self.wizard.is_practice, "-practice")
         for button in self.query(Button):
             button.active_effect_duration = 0  # for its length Textual ignores Enter
+        self.watch(self.query_one("#body"), "virtual_size", self.render_hints, init=False)
         self.first_focus()
         self.action_look()
         self.render_view()
@@ -98,8 +100,6 @@ class StepScreen(SizedScreen):
     def resized(self) -> None:
         if not self.is_attached:
             return
-        actions = [each for each in STEP_ACTIONS if each is not MORE or self._has_more()]
-        self._update("hints", Content(hints(actions, self.size.width - 2)))
         self.render_view()
 
     # What the app calls
@@ -135,6 +135,7 @@ class StepScreen(SizedScreen):
         self._render_buttons()
         if view.is_running:
             self.query_one("#body", VerticalScroll).scroll_end(animate=False)
+        self.render_hints()
 
     def show_look(self) -> None:
         """The plan has come: the field that it waits for gets the focus, once, and gives it back."""
@@ -213,6 +214,14 @@ class StepScreen(SizedScreen):
         """
         del field
         self.set_focus(self.query_one("#primary"))
+
+    def enter_hint(self, field: Input) -> str:
+        """What Enter does in this field."""
+        del field
+        return "Done"
+
+    def on_descendant_focus(self) -> None:
+        self.render_hints()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
@@ -320,6 +329,31 @@ class StepScreen(SizedScreen):
         back.label = "Stop" if view.is_running else "Back"
         back.disabled = self.step is STEPS[0] and not view.is_running
         primary.label = self._label(view)
+
+    def render_hints(self) -> None:
+        """What Enter does where the focus is goes first, then how to see what does not fit."""
+        if not self.is_attached:
+            return
+        first = list(self._enter_hints())
+        if self.query_one("#body", VerticalScroll).max_scroll_y > 0:
+            first.append("PgUp/PgDn Scroll")
+        actions = [each for each in STEP_ACTIONS if each is not MORE or self._has_more()]
+        self._update("hints", Content(hints(first, actions, self.size.width - 2)))
+
+    def _enter_hints(self) -> Iterator[str]:
+        focused = self.focused
+        primary = str(self.query_one("#primary", Button).label).removesuffix(" →")
+        is_live = not primary.endswith("…")
+        if isinstance(focused, Input):
+            yield f"Enter {self.enter_hint(focused)}"
+        elif isinstance(focused, Checkbox):
+            yield "Space Tick"
+        elif isinstance(focused, Select):
+            yield "Enter Choose"
+        elif isinstance(focused, Button) and (focused.id != "primary" or is_live):
+            yield f"Enter {primary if focused.id == 'primary' else focused.label}"
+        if is_live and getattr(focused, "id", None) != "primary":
+            yield f"F2 {primary}"
 
     def _label(self, view: StepView) -> str:
         if view.is_running:

@@ -40,6 +40,14 @@ class PeopleScreen(StepScreen):
         else:
             self.set_focus(self.query_one("#user-password" if field.value.strip() else "#primary"))
 
+    def enter_hint(self, field: Input) -> str:
+        if field.id == "user-password":
+            return "Add the user"
+        return "To the password" if field.value.strip() else "No more users"
+
+    def on_input_changed(self) -> None:
+        self.render_hints()
+
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Textual calls the handler of the class above as well."""
         if event.button.id == "add-user":

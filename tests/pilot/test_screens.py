@@ -219,6 +219,25 @@ async def test_enter_on_a_box_agrees_to_nothing(pilot: Running) -> None:
     await until(pilot, lambda: session_of(pilot).document["bucket"]["create"] is False)
 
 
+async def test_the_last_line_says_what_enter_does(pilot: Running) -> None:
+    await look(pilot)
+    await until(pilot, lambda: "Enter Apply and verify  " in shown(pilot, "hints"))
+    pilot.app.screen.query_one("#field-bucket-name").focus()
+    await until(pilot, lambda: shown(pilot, "hints").startswith("Enter Done  F2 Apply and verify  "))
+    pilot.app.screen.query_one("#field-bucket-create").focus()
+    await until(pilot, lambda: shown(pilot, "hints").startswith("Space Tick  F2 Apply and verify  "))
+    assert shown(pilot, "hints").endswith("^Q Quit")
+
+
+async def test_the_last_line_says_how_to_scroll(pilot: Running) -> None:
+    await look(pilot)
+    await until(pilot, lambda: "Enter Apply and verify  " in shown(pilot, "hints"))
+    assert "Scroll" not in shown(pilot, "hints")
+    changes = tuple(ChangeView(Verb.CREATE, "thing", str(n), f"Make number {n}") for n in range(30))
+    pilot.app.post_message(Looked(step_of(pilot), PlanMade(step_of(pilot), changes), None, ()))
+    await until(pilot, lambda: "PgUp/PgDn Scroll" in shown(pilot, "hints"))
+
+
 async def test_quitting_in_the_middle_asks_and_focuses_stay(pilot: Running) -> None:
     await look(pilot)
     await pilot.press("f2", "ctrl+q")
