@@ -64,12 +64,16 @@ class Account:
 
 Mend = Callable[[Account, Call], object | None]
 Mends = dict[tuple[str, str], Mend]
+AfterMends = dict[tuple[str, str], Callable[[Account, Call, dict[str, str]], None]]
 
 
 class Gate:
-    """A WSGI application; `before` answers in moto's place or refuses, `after` touches what moto has made."""
+    """A WSGI application; `before` answers in moto's place or refuses.
 
-    def __init__(self, account: Account, ledger: Ledger, before: Mends, after: Mends) -> None:
+    `after` touches what moto has made, and the headers that tell of it.
+    """
+
+    def __init__(self, account: Account, ledger: Ledger, before: Mends, after: AfterMends) -> None:
         self._account = account
         self._ledger = ledger
         self._before = before
@@ -86,7 +90,8 @@ class Gate:
             reply = self._guarded(call, request_id)
             service = call.service
         status, headers, body = reply
-        headers.setdefault("Content-Type", "text/xml")
+        if not any(name.lower() == "content-type" for name in headers):
+            headers["Content-Type"] = "text/xml"
         headers["x-amz-request-id" if service == "s3" else "x-amzn-RequestId"] = request_id
         if environ["REQUEST_METHOD"] != "HEAD":
             headers["Content-Length"] = str(len(body))
@@ -136,8 +141,8 @@ class Gate:
         if reply[0] == 404 and call.operation in {"GetObject", "HeadObject"}:
             need = ("s3:ListBucket", f"arn:aws:s3:::{call.bucket}")
             authorize(call, call.caller, self._account.number, [need])
-        if reply[0] < 300 and (mend := self._after.get(key)) is not None:
-            mend(self._account, call)
+        if reply[0] < 300 and (touch := self._after.get(key)) is not None:
+            touch(self._account, call, reply[1])
         return reply
 
     def _authenticate(self, call: Call) -> None:
@@ -184,7 +189,8 @@ class Gate:
             )
             details = {"Endpoint": f"s3.{place}.amazonaws.com", "Bucket": name, "Region": place}
             raise AwsError("PermanentRedirect", message, 301, details=details, headers=headers)
-        if owner != self._account.number:
+        expected = call.headers.get("x-amz-expected-bucket-owner") or owner
+        if owner != self._account.number or owner != expected:
             raise AwsError("AccessDenied", "Access Denied", 403, headers=headers)
 
     def _ask_moto(self, call: Call) -> Reply:

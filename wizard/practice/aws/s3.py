@@ -1,4 +1,4 @@
-"""Where moto's S3 is more lenient than Amazon's: names, owners, defaults, batch deletion."""
+"""Where moto's S3 is more lenient than Amazon's: names, owners, defaults, tags, batch deletion."""
 
 import re
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 from wizard.practice.aws import moto_parts
 from wizard.practice.aws.calls import Call
 from wizard.practice.aws.errors import AwsError
-from wizard.practice.aws.gate import Account, Mends
+from wizard.practice.aws.gate import Account, AfterMends, Mends
 from wizard.practice.aws.permissions import denial, may
+from wizard.practice.aws.s3_uploads import check_part_order, hide_null_version, list_uploads, note_upload
 
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 IP_SHAPED = re.compile(r"\d+\.\d+\.\d+\.\d+")
@@ -15,6 +16,8 @@ RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
 RESERVED_ENDS = ("-s3alias", "--ol-s3", "--x-s3", "--table-s3", ".mrap")
 NAMESPACE_HEADER = "x-amz-bucket-namespace"
 HARMLESS_ACLS = frozenset({"private", "bucket-owner-full-control"})
+TAG_TEXT = re.compile(r"[\w\s+=.:/@-]*")
+MOST_TAGS, LONGEST_TAG_KEY, LONGEST_TAG_VALUE = 50, 128, 256
 
 
 def is_bucket_name(name: str) -> bool:
@@ -45,7 +48,7 @@ def check_new_bucket(account: Account, call: Call) -> None:
         raise AwsError("BucketAlreadyExists", message, 409, details={"BucketName": name})
 
 
-def give_defaults(account: Account, call: Call) -> None:
+def give_defaults(account: Account, call: Call, headers: dict[str, str]) -> None:
     """Since April 2023 new buckets are private, without ACLs and encrypted; moto's are bare."""
     bucket = moto_parts.backend("s3", account.number, "").buckets[call.path["Bucket"]]
     if bucket.public_access_block is None:
@@ -53,14 +56,28 @@ def give_defaults(account: Account, call: Call) -> None:
     if not bucket.ownership_rule:
         bucket.ownership_rule = "BucketOwnerEnforced"
     if not bucket.encryption:
-        restore_encryption(account, call)
+        restore_encryption(account, call, headers)
 
 
-def restore_encryption(account: Account, call: Call) -> None:
+def restore_encryption(account: Account, call: Call, _headers: dict[str, str]) -> None:
     """A bucket cannot be without encryption: deleting the setting brings SSE-S3 back."""
     bucket = moto_parts.backend("s3", account.number, "").buckets[call.path["Bucket"]]
     default = {"SSEAlgorithm": "AES256"}
     bucket.encryption = {"Rule": {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": "false"}}
+
+
+def check_tags(_: Account, call: Call) -> None:
+    """Source: "Using cost allocation S3 bucket tags" and "Tag restrictions" in AWS's guides."""
+    tags = (call.params.get("Tagging") or {}).get("TagSet") or []
+    if len(tags) > MOST_TAGS:
+        raise AwsError("BadRequest", f"Bucket tag count cannot be greater than {MOST_TAGS}")
+    for tag in tags:
+        key, value = str(tag.get("Key", "")), str(tag.get("Value") or "")
+        if not 0 < len(key) <= LONGEST_TAG_KEY or not TAG_TEXT.fullmatch(key):
+            raise AwsError("InvalidTag", "The TagKey you have provided is invalid", details={"TagKey": key})
+        if len(value) > LONGEST_TAG_VALUE or not TAG_TEXT.fullmatch(value):
+            message = "The TagValue you have provided is invalid"
+            raise AwsError("InvalidTag", message, details={"TagKey": key, "TagValue": value})
 
 
 def check_acl(account: Account, call: Call) -> None:
@@ -73,7 +90,7 @@ def check_acl(account: Account, call: Call) -> None:
 
 
 def delete_objects(account: Account, call: Call) -> dict[str, Any] | None:
-    """Keys that the caller may not delete are errors of their own, the others go."""
+    """Keys that may not be deleted are errors of their own, the others go; a quiet answer names none."""
     assert call.caller is not None
     bucket, errors, allowed = call.path["Bucket"], [], []
     wanted = (call.params.get("Delete") or {}).get("Objects") or []
@@ -89,12 +106,12 @@ def delete_objects(account: Account, call: Call) -> dict[str, Any] | None:
         else:
             refusal = denial("s3", call.caller, action, resource, decision)
             errors.append({"Key": item["Key"], "Code": refusal.code, "Message": refusal.message})
-    if not errors:
+    is_quiet = bool(call.params["Delete"].get("Quiet"))
+    if not errors and not is_quiet:
         return None
     backend = moto_parts.backend("s3", account.number, "")
     for item in allowed:
         backend.delete_object(bucket, item["Key"], version_id=item.get("VersionId"))
-    is_quiet = bool(call.params["Delete"].get("Quiet"))
     return {"Errors": errors, "Deleted": [] if is_quiet else [{"Key": item["Key"]} for item in allowed]}
 
 
@@ -104,8 +121,13 @@ BEFORE: Mends = {
     ("s3", "PutObject"): check_acl,
     ("s3", "CopyObject"): check_acl,
     ("s3", "CreateMultipartUpload"): check_acl,
+    ("s3", "CompleteMultipartUpload"): check_part_order,
+    ("s3", "ListMultipartUploads"): list_uploads,
+    ("s3", "PutBucketTagging"): check_tags,
 }
-AFTER: Mends = {
+AFTER: AfterMends = {
     ("s3", "CreateBucket"): give_defaults,
     ("s3", "DeleteBucketEncryption"): restore_encryption,
+    ("s3", "CreateMultipartUpload"): note_upload,
+    ("s3", "CompleteMultipartUpload"): hide_null_version,
 }
