@@ -34,7 +34,7 @@ from wizard.practice.pki import Authority
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 REGION: Final = "eu-west-1"
 LAYER_BYTES = 12 * 2**20
 
@@ -116,13 +116,13 @@ class Running:
         if self.process.poll() is not None:
             pytest.fail(f"the registry ended: {self.log()}")
         with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            socket.create_connection(("127.0.0.1", self.port), DEADLINE_S).close()
             return True
         return False
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(5)
+        self.process.wait(DEADLINE_S)
 
 
 StartRegistry = Callable[..., Running]
@@ -225,8 +225,16 @@ class Cluster:
 
     def events(self, name: str) -> dict[str, str]:
         """The messages of an object's Events by their reason, the last of each."""
+        found = sorted(self._events(name), key=lambda event: int(event["metadata"]["resourceVersion"]))
+        return {event["reason"]: event["message"] for event in found}
+
+    def messages(self, name: str, reason: str) -> set[str]:
+        """Of all Events that gave this reason."""
+        return {event["message"] for event in self._events(name) if event["reason"] == reason}
+
+    def _events(self, name: str) -> list[Obj]:
         found, _ = self.client.list(path_of("v1", "events", "default"))
-        return {e["reason"]: e["message"] for e in found if e["involvedObject"]["name"] == name}
+        return [event for event in found if event["involvedObject"]["name"] == name]
 
     def create(self, plural: str, body: Obj, api_version: str = "v1") -> Obj:
         return self.client.create(path_of(api_version, plural, "default"), body)

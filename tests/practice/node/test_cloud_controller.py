@@ -20,7 +20,7 @@ WaitFor = Callable[[Callable[[], Any], str], Any]
 StartCloud = Callable[..., CloudController]
 
 PREFIX = "service.beta.kubernetes.io/aws-load-balancer-"
-TIMEOUT_S = 5
+TIMEOUT_S = 60
 SERVICE = path_of("v1", "services", "default", "kube-registry")
 
 
@@ -79,7 +79,7 @@ def pod_port() -> Iterator[int]:
     with contextlib.suppress(OSError):
         listening.shutdown(socket.SHUT_RDWR)
     listening.close()
-    thread.join(2)
+    thread.join(TIMEOUT_S)
 
 
 def service_of(annotations: dict[str, str] | None = None, **spec: Any) -> Obj:

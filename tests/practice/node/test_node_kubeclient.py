@@ -71,7 +71,7 @@ def test_a_reflector_tells_what_comes_changes_and_goes(cluster: Any, wait_for: W
     finally:
         begin = time.monotonic()
         reflector.stop()
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 30, "it waits for no watch to end by itself"
 
 
 def test_a_handler_that_fails_does_not_stop_the_others(cluster: Any, wait_for: WaitFor) -> None:

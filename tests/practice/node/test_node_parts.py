@@ -224,7 +224,7 @@ def web_port() -> Iterator[int]:
     yield server.server_address[1]
     server.shutdown()
     server.server_close()
-    thread.join(2)
+    thread.join(60)
 
 
 def test_http_probes_go_by_the_status(web_port: int) -> None:
@@ -275,7 +275,7 @@ def shell(script: str, directory: Path, warden: Warden) -> tuple[Process, thread
 
 def test_a_process_has_a_log_and_an_exit_code(tmp_path: Path, warden: Warden) -> None:
     process, ended = shell("echo out; echo err >&2; exit 3", tmp_path, warden)
-    assert ended.wait(5)
+    assert ended.wait(60)
     assert (process.log.lines(), process.exit_code) == ([b"out\n", b"err\n"], 3)
 
 
@@ -284,7 +284,7 @@ def test_a_process_that_ignores_sigterm_is_killed_after_its_grace(tmp_path: Path
     while not process.log.lines():
         assert not ended.wait(0.01)
     process.end(0.1)
-    assert ended.wait(5)
+    assert ended.wait(60)
     assert process.exit_code == 128 + signal.SIGKILL
 
 

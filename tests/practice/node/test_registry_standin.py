@@ -17,7 +17,7 @@ import pytest
 import requests
 
 ALICE = ("alice", "right")
-TIMEOUT_S = 10
+TIMEOUT_S = 60
 Start = Callable[..., Any]
 WaitFor = Callable[[Callable[[], Any], str], Any]
 
@@ -25,7 +25,7 @@ needs_skopeo = pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo is 
 
 
 def skopeo(*args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["skopeo", *args], capture_output=True, text=True, check=False, timeout=30)
+    return subprocess.run(["skopeo", *args], capture_output=True, text=True, check=False, timeout=120)
 
 
 def ask(method: str, url: str, **more: Any) -> requests.Response:
