@@ -21,7 +21,7 @@ from wizard.practice.ledger import Ledger
 from wizard.practice.network import WEB_ADDRESS, Network
 from wizard.practice.pki import Authority
 from wizard.practice.web import WebServer
-from wizard.services import acme, certificates
+from wizard.services import _acme_words, acme, certificates
 from wizard.services.acme import Acme, Authorization, Order
 from wizard.services.webroot import Webroot
 
@@ -147,7 +147,7 @@ def test_a_domain_that_leads_nowhere_is_told(client: Acme, place: Place, domain:
 
 
 def test_many_refused_nonces_are_survived(client: Acme, place: Place) -> None:
-    place.server.settings.bad_nonce_share = 0.75
+    place.server.settings.bad_nonce_share = 0.9
     assert client.new_order([DOMAIN]).status == "pending"
 
 
@@ -190,6 +190,52 @@ def test_external_accounts_are_bound(place: Place) -> None:
     assert wrong.problem.code == "acme-unauthorized"
     assert client.register(contact="", external_account=("customer-7", SecretStr(HMAC)))
     client.close()
+
+
+def test_the_account_goes_on_with_another_key(client: Acme, place: Place) -> None:
+    own = client.register(contact="", external_account=None)
+    new = certificates.new_key("rsa-2048")
+    client.change_key(new)
+    assert client.new_order([DOMAIN]).status == "pending"
+    place.key_pem = new
+    other = place.client()
+    assert other.register(contact="", external_account=None) == own
+    other.close()
+
+
+def test_an_account_can_be_given_up(client: Acme) -> None:
+    client.register(contact="", external_account=None)
+    client.deactivate()
+    assert refusal(lambda: client.new_order([DOMAIN])).problem.code == "acme-unauthorized"
+
+
+def test_the_other_chains_are_offered(client: Acme, place: Place) -> None:
+    order = client.new_order([DOMAIN])
+    proven(client, place, order)
+    request = certificates.signing_request(certificates.new_key("ecdsa-p256"), [DOMAIN])
+    client.finalize(client.order(order.url), request)
+    until(lambda: client.order(order.url).status == "valid")
+    chains = client.chains(client.order(order.url))
+    assert len(set(chains)) == 2
+    assert chains[0] == client.certificate(client.order(order.url))
+
+
+def test_every_problem_of_the_protocol_has_words() -> None:
+    """The types of RFC 8555, 6.7, of RFC 9773, 7.4, and of the profiles' draft."""
+    types = (
+        "accountDoesNotExist alreadyRevoked badCSR badNonce badPublicKey badRevocationReason "
+        "badSignatureAlgorithm caa compound connection dns externalAccountRequired incorrectResponse "
+        "invalidContact malformed orderNotReady rateLimited rejectedIdentifier serverInternal tls "
+        "unauthorized unsupportedContact unsupportedIdentifier userActionRequired alreadyReplaced invalidProfile"
+    )
+    other = _acme_words.refused(_acme_words.Refusal("nonsense"), domain=DOMAIN)
+    for each in types.split():
+        for words in (_acme_words.refused, _acme_words.not_proven):
+            told = words(_acme_words.Refusal(each, "detail"), domain=DOMAIN)
+            assert told.what != other.what, each
+            assert "{" not in str(told)
+            assert "detail" in told.why
+            assert told.fix
 
 
 def test_an_account_that_is_gone_is_told(client: Acme) -> None:

@@ -11,11 +11,15 @@ STAGING = 'For tries, set [certificate] directory = "staging".'
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A problem document, or a challenge's error; `retry_after` is the server's own word, "" if none."""
+    """A problem document, or a challenge's error; `retry_after` is the server's own word, "" if none.
+
+    `terms` is the address of the terms of service, where the answer named one.
+    """
 
     kind: str
     detail: str = ""
     retry_after: str = ""
+    terms: str = ""
 
 
 _WORDS: dict[str, tuple[str, str, str]] = {
@@ -28,6 +32,11 @@ _WORDS: dict[str, tuple[str, str, str]] = {
         "The CA has issued a successor of this certificate already.",
         "An order may replace a certificate only once (RFC 9773).",
         AGAIN,
+    ),
+    "alreadyRevoked": (
+        "The certificate is revoked already.",
+        "A certificate is revoked once.",
+        "Nothing is to be done; get another one where this one is still in use.",
     ),
     "badCSR": (
         "The CA refuses the signing request.",
@@ -44,6 +53,11 @@ _WORDS: dict[str, tuple[str, str, str]] = {
         "It demands another kind of key than ECDSA P-256.",
         "Use another CA in [certificate] directory.",
     ),
+    "badRevocationReason": (
+        "The CA does not take that reason for a revocation.",
+        "It knows a few of the reasons of RFC 5280 only.",
+        "Revoke without a reason.",
+    ),
     "badSignatureAlgorithm": (
         "The CA does not take signatures by ES256.",
         "It demands another kind of account key.",
@@ -53,6 +67,11 @@ _WORDS: dict[str, tuple[str, str, str]] = {
         "A CAA record forbids this CA to issue for {domain}.",
         "The closest CAA record on the way up to the top-level domain decides.",
         "Add a CAA record for {domain} that names this CA, such as 0 issue letsencrypt.org.",
+    ),
+    "compound": (
+        "The CA found several things wrong with {domain}.",
+        "It names each of them.",
+        "Mend what it names, then run the same command again.",
     ),
     "connection": (
         "The CA could not connect to {domain} on port 80.",
@@ -89,6 +108,11 @@ _WORDS: dict[str, tuple[str, str, str]] = {
         "Each CA has its own list.",
         "Leave [certificate] profile empty, or name one that it offers.",
     ),
+    "malformed": (
+        "The CA could not read a request.",
+        "A proxy may have changed it, or the CA speaks ACME in a way of its own.",
+        "Check [certificate] directory and the proxy; if both are right, please report it.",
+    ),
     "orderNotReady": (
         "The CA is not ready to finish the order.",
         "It has not taken in the proof yet.",
@@ -120,9 +144,26 @@ _WORDS: dict[str, tuple[str, str, str]] = {
         "Delete the Secret registry-acme-account; the next run makes a new account.",
     ),
     "userActionRequired": (
-        "The CA wants you to act: its terms of service may have changed.",
+        "The CA wants you to act: its terms of service may have changed{terms}.",
         "It does not issue before that.",
         "Open the address that the CA names and follow it.",
+    ),
+}
+_BY_DNS: dict[str, tuple[str, str, str]] = {
+    "dns": (
+        "The CA found no TXT record at _acme-challenge.{domain}.",
+        "It asks the zone's own name servers: they may not be those that the parent zone names.",
+        "Check that the hosted zone is delegated, then run the same command again.",
+    ),
+    "incorrectResponse": (
+        "The CA found another TXT record than the challenge's at _acme-challenge.{domain}.",
+        "A CNAME there may lead elsewhere, or the name servers do not all know the record yet.",
+        AGAIN,
+    ),
+    "connection": (
+        "The CA could not reach the name servers of {domain}.",
+        "They may be down, or refuse the CA's resolvers.",
+        AGAIN,
     ),
 }
 _WORDS["invalidEmail"] = _WORDS["unsupportedContact"] = _WORDS["invalidContact"]
@@ -140,15 +181,17 @@ def refused(refusal: Refusal, *, domain: str) -> Problem:
     return _problem(refusal, _WORDS.get(refusal.kind, _OTHER), domain)
 
 
-def not_proven(refusal: Refusal, *, domain: str) -> Problem:
+def not_proven(refusal: Refusal, *, domain: str, kind: str = "http-01") -> Problem:
     """For a challenge that failed: `unauthorized` means there that the file was wrong (RFC 8555, 8.2)."""
-    kind = "incorrectResponse" if refusal.kind in {"unauthorized", "malformed"} else refusal.kind
-    return _problem(refusal, _WORDS.get(kind, _OTHER), domain)
+    said = "incorrectResponse" if refusal.kind in {"unauthorized", "malformed"} else refusal.kind
+    words = _WORDS.get(said, _OTHER)
+    return _problem(refusal, _BY_DNS.get(said, words) if kind == "dns-01" else words, domain)
 
 
 def _problem(refusal: Refusal, words: tuple[str, str, str], domain: str) -> Problem:
     until = f" until {refusal.retry_after}" if refusal.retry_after else ""
-    what, why, fix = (text.format(domain=domain, until=until) for text in words)
+    terms = f" ({refusal.terms})" if refusal.terms else ""
+    what, why, fix = (text.format(domain=domain, until=until, terms=terms) for text in words)
     said = f" The CA says: {refusal.detail}" if refusal.detail else ""
     code = re.sub(r"([a-z])([A-Z])", r"\1-\2", refusal.kind).lower() or "refused"
     return Problem(f"acme-{code}", what, f"{why}{said}", fix, refusal.detail)

@@ -4,18 +4,17 @@ The `acme` library signs and speaks; orders and authorizations come out as plain
 caller that looks at every status can tell why an order stands still.
 """
 
-import email.utils
-import time
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import requests
-from acme import challenges, client, errors, messages
+from acme import challenges, client, errors, jws, messages
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from josepy import json_util
 from josepy.errors import Error as JoseError
 from josepy.interfaces import JSONDeSerializable
 from josepy.jwa import ES256, RS256
@@ -23,81 +22,17 @@ from josepy.jwk import JWK, JWKEC, JWKRSA
 from pydantic import SecretStr
 
 from wizard.endpoints import Endpoints
-from wizard.errors import Problem, Unreachable, WizardError
+from wizard.errors import Problem, WizardError
 from wizard.services import web
+from wizard.services._acme_directory import not_acme, read_directory
+from wizard.services._acme_network import Network, kind_of, links
+from wizard.services._acme_values import Authorization, Challenge, Directory, Order, RateLimited
 from wizard.services._acme_words import Refusal, not_proven, refused
 from wizard.services.certificates import read_key
 
-NONCE_TRIES = 4
+__all__ = ["Acme", "Authorization", "Challenge", "Directory", "Order", "RateLimited", "read_directory"]
 FOREIGN = (errors.Error, JoseError, requests.RequestException, LookupError, TypeError, ValueError)
-
-
-@dataclass(frozen=True, slots=True)
-class Directory:
-    """What a CA says of itself (RFC 8555, 7.1.1); `profiles` maps names to descriptions."""
-
-    url: str
-    terms: str = ""
-    needs_external_account: bool = False
-    profiles: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Challenge:
-    """`kind` is http-01 or dns-01; `content` is what the file, or the TXT record, must hold."""
-
-    kind: str
-    domain: str
-    token: str
-    content: str
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Authorization:
-    """`status` as in RFC 8555, 7.1.6; `problem` says why a challenge failed."""
-
-    domain: str
-    status: str
-    challenges: tuple[Challenge, ...] = ()
-    problem: Problem | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """`status`: pending, ready, processing, valid or invalid."""
-
-    url: str
-    status: str
-    domains: tuple[str, ...]
-    authorizations: tuple[str, ...]
-    finalize_url: str
-    certificate_url: str = ""
-    problem: Problem | None = None
-
-
-def read_directory(url: str, endpoints: Endpoints, *, ca_file: str = "") -> Directory:
-    """One GET; raises Unreachable where it does not answer, or not as an ACME server does."""
-    with web.session(endpoints, ca_file=ca_file) as session:
-        try:
-            answer = session.get(url)
-            answer.raise_for_status()
-            found = answer.json()
-            meta = found.get("meta") or {}
-            if not all(
-                str(found[name]).startswith("http") for name in ("newNonce", "newAccount", "newOrder")
-            ):
-                raise ValueError("an address is missing")  # noqa: TRY301 - told with the other mistakes below
-            return Directory(
-                url,
-                str(meta.get("termsOfService", "")),
-                meta.get("externalAccountRequired") is True,
-                {str(name): str(text) for name, text in (meta.get("profiles") or {}).items()},
-            )
-        except (KeyError, TypeError, ValueError, AttributeError, requests.HTTPError) as error:
-            raise _not_acme(url, error) from error
-        except requests.RequestException as error:
-            raise web.explain(error, url, endpoints) from error
+LIMITS = frozenset({"rateLimited", "serverInternal"})
 
 
 class Acme:
@@ -108,14 +43,8 @@ class Acme:
     ) -> None:
         """Reads the directory."""
         self._url, self._endpoints = directory_url, endpoints
-        key = read_key(account_key_pem, "The ACME account's key")
-        is_elliptic = isinstance(key, ec.EllipticCurvePrivateKey)
-        self._key: JWK = JWKEC(key=key) if is_elliptic else JWKRSA(key=key)
-        self._net = _Network(self._key, alg=ES256 if is_elliptic else RS256)
-        self._net.session.close()
-        self._net.session = web.session(endpoints, ca_file=ca_file)
-        self._net.session.hooks["response"].append(self._remember_wait)
-        self._retry_after = ""
+        self._key = _jwk(account_key_pem)
+        self._net = Network(self._key, endpoints, ca_file=ca_file)
         try:
             with self._explained():
                 self._client = client.ClientV2(
@@ -151,10 +80,13 @@ class Acme:
         """Signs as this account from now on."""
         self._net.account = messages.RegistrationResource(body=messages.Registration(), uri=account_uri)
 
-    def new_order(self, domains: Sequence[str], *, profile: str = "") -> Order:
-        """Asks for a certificate; counts against the CA's limits."""
+    def new_order(self, domains: Sequence[str], *, profile: str = "", replaces: str = "") -> Order:
+        """Asks for a certificate; counts against the CA's limits.
+
+        `replaces` is the identifier of the certificate before (RFC 9773, 4.1 and 5).
+        """
         identifiers = [messages.Identifier(typ=messages.IDENTIFIER_FQDN, value=name) for name in domains]
-        wanted = messages.NewOrder(identifiers=identifiers, profile=profile or None)
+        wanted = _NewOrder(identifiers=identifiers, profile=profile or None, replaces=replaces or None)
         with self._explained(domains[0]):
             answer = self._post(self._client.directory["newOrder"], wanted)
             return _order(answer.headers["Location"], answer)
@@ -171,7 +103,14 @@ class Acme:
                 domain,
                 str(found.status.name),
                 tuple(self._challenges(domain, found)),
-                next((_failure(each.error, domain) for each in found.challenges if each.error), None),
+                next(
+                    (
+                        _failure(each.error, domain, str(each.chall.typ))
+                        for each in found.challenges
+                        if each.error
+                    ),
+                    None,
+                ),
             )
 
     def answer(self, challenge: Challenge) -> None:
@@ -188,8 +127,34 @@ class Acme:
 
     def certificate(self, order: Order) -> bytes:
         """The chain in PEM; the order must be valid."""
+        return self.chains(order, is_default_enough=True)[0]
+
+    def chains(self, order: Order, *, is_default_enough: bool = False) -> list[bytes]:
+        """The chains that the CA offers, its own choice first (RFC 8555, 7.4.2)."""
         with self._explained(order.domains[0]):
-            return self._post(order.certificate_url, None).content
+            first = self._post(order.certificate_url, None)
+            others = [] if is_default_enough else links(first, "alternate")
+            return [first.content, *(self._post(url, None).content for url in others)]
+
+    def change_key(self, new_key_pem: bytes) -> None:
+        """The account goes on with another key (RFC 8555, 7.3.5): a JWS by the new one inside ours."""
+        new, url = _jwk(new_key_pem), self._client.directory["keyChange"]
+        wanted = {"account": self._account_uri, "oldKey": self._key.public_key().to_partial_json()}
+        signed = jws.JWS.sign(json.dumps(wanted).encode(), new, _algorithm(new), nonce=None, url=url)
+        with self._explained():
+            self._post(url, _Raw(signed.to_partial_json()))
+        self._key = self._net.key = new
+        self._net.alg = _algorithm(new)
+
+    def deactivate(self) -> None:
+        """The account is given up for good (RFC 8555, 7.3.6); its certificates stay valid."""
+        with self._explained():
+            self._post(self._account_uri, _Raw({"status": "deactivated"}))
+
+    @property
+    def wait_until(self) -> datetime | None:
+        """Before when the last answer asked not to be asked again."""
+        return self._net.retry_after
 
     def close(self) -> None:
         self._net.session.close()
@@ -200,36 +165,58 @@ class Acme:
                 content = each.chall.validation(self._key)
                 yield Challenge(each.chall.typ, domain, each.chall.encode("token"), content, each.uri)
 
+    @property
+    def _account_uri(self) -> str:
+        return str(self._net.account.uri) if self._net.account else ""
+
+    def _refused(self, error: messages.Error, domain: str) -> WizardError:
+        kind, until = kind_of(error), self._net.retry_after
+        told = f"{until:%Y-%m-%d %H:%M} UTC" if until else ""
+        problem = refused(Refusal(kind, _said(error), told, self._net.terms), domain=domain)
+        return RateLimited(problem, until) if kind in LIMITS else WizardError(problem)
+
     def _post(self, url: str, body: JSONDeSerializable | None) -> requests.Response:
         return self._net.post(url, body, new_nonce_url=self._client.directory["newNonce"])
-
-    def _remember_wait(self, answer: requests.Response, *_: Any, **__: Any) -> None:
-        self._retry_after = _moment(answer.headers.get("Retry-After", ""))
 
     @contextmanager
     def _explained(self, domain: str = "the domain") -> Iterator[None]:
         try:
             yield
         except messages.Error as error:
-            refusal = Refusal(_kind(error), error.detail or "", self._retry_after)
-            raise WizardError(refused(refusal, domain=domain)) from error
+            raise self._refused(error, domain) from error
         except requests.RequestException as error:
             raise web.explain(error, self._url, self._endpoints) from error
         except FOREIGN as error:
-            raise _not_acme(self._url, error) from error
+            raise not_acme(self._url, error) from error
 
 
-class _Network(client.ClientNetwork):
-    """The library tries a refused nonce once more; a busy CA refuses several in a row."""
+class _NewOrder(messages.NewOrder):
+    """The library has no `replaces` (RFC 9773, 5)."""
 
-    def post(self, *args: Any, **kwargs: Any) -> requests.Response:
-        for _ in range(NONCE_TRIES):
-            try:
-                return super().post(*args, **kwargs)
-            except messages.Error as error:
-                if _kind(error) != "badNonce":
-                    raise
-        return super().post(*args, **kwargs)
+    replaces: str | None = json_util.field("replaces", omitempty=True)
+
+
+class _Raw(JSONDeSerializable):
+    """A body that is JSON already."""
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        self._body = body
+
+    def to_partial_json(self) -> dict[str, Any]:
+        return self._body
+
+    @classmethod
+    def from_json(cls, jobj: Any) -> "_Raw":
+        return cls(jobj)
+
+
+def _jwk(key_pem: bytes) -> JWK:
+    key = read_key(key_pem, "The ACME account's key")
+    return JWKEC(key=key) if isinstance(key, ec.EllipticCurvePrivateKey) else JWKRSA(key=key)
+
+
+def _algorithm(key: JWK) -> Any:
+    return ES256 if isinstance(key, JWKEC) else RS256
 
 
 def _order(url: str, answer: requests.Response) -> Order:
@@ -242,36 +229,13 @@ def _order(url: str, answer: requests.Response) -> Order:
         tuple(found.authorizations),
         str(found.finalize),
         found.certificate or "",
-        _failure(found.error, domains[0]) if found.error else None,
+        _failure(found.error, domains[0], "") if found.error else None,
     )
 
 
-def _failure(error: messages.Error, domain: str) -> Problem:
-    return not_proven(Refusal(_kind(error), error.detail or ""), domain=domain)
+def _failure(error: messages.Error, domain: str, kind: str) -> Problem:
+    return not_proven(Refusal(kind_of(error), _said(error)), domain=domain, kind=kind)
 
 
-def _kind(error: messages.Error) -> str:
-    return str(error.typ).rsplit(":", 1)[-1]
-
-
-def _moment(retry_after: str) -> str:
-    """Retry-After (RFC 9110, 10.2.3) as a time of day in UTC, "" where there is none."""
-    if retry_after.isdigit():
-        moment = datetime.fromtimestamp(time.time() + int(retry_after), UTC)
-    elif parsed := email.utils.parsedate_tz(retry_after):
-        moment = datetime.fromtimestamp(email.utils.mktime_tz(parsed), UTC)
-    else:
-        return ""
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
-
-
-def _not_acme(url: str, error: Exception) -> Unreachable:
-    return Unreachable(
-        Problem(
-            "not-acme",
-            f"{url} does not answer as an ACME server does.",
-            "It may be another address, or the CA is out of order.",
-            "Check [certificate] directory; the CA's status page tells of outages.",
-            f"{type(error).__name__}: {error}"[:500],
-        )
-    )
+def _said(error: messages.Error) -> str:
+    return " ".join(filter(None, (error.detail, *(each.detail for each in error.subproblems or ()))))

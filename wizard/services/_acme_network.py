@@ -1,0 +1,65 @@
+"""Signed requests to a CA: what the `acme` library sends, with more patience and a memory for headers."""
+
+import email.utils
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import requests
+from acme import client, messages
+from josepy.jwa import ES256, RS256
+from josepy.jwk import JWK, JWKEC
+
+from wizard.endpoints import Endpoints
+from wizard.services import web
+
+NONCE_TRIES = 30
+"""The library tries a refused nonce once more; with every second one refused, 20 certificates need more."""
+
+
+class Network(client.ClientNetwork):
+    """`retry_after` and `links` are those of the last answer; close the session after use."""
+
+    def __init__(self, key: JWK, endpoints: Endpoints, *, ca_file: str = "") -> None:
+        super().__init__(key, alg=ES256 if isinstance(key, JWKEC) else RS256)
+        self.session.close()
+        self.session = web.session(endpoints, ca_file=ca_file)
+        self.session.hooks["response"].append(self._remember)
+        self.retry_after: datetime | None = None
+        self.terms = ""
+
+    def post(self, *args: Any, **kwargs: Any) -> requests.Response:
+        for _ in range(NONCE_TRIES):
+            try:
+                return super().post(*args, **kwargs)
+            except messages.Error as error:
+                if kind_of(error) != "badNonce":
+                    raise
+        return super().post(*args, **kwargs)
+
+    def _remember(self, answer: requests.Response, *_: Any, **__: Any) -> None:
+        self.retry_after = moment(answer.headers)
+        terms = [url for url in links(answer, "terms-of-service") if url]
+        self.terms = terms[0] if terms else ""
+
+
+def links(answer: requests.Response, relation: str) -> list[str]:
+    """The targets of Link headers of one relation (RFC 8288); there may be several."""
+    found = requests.utils.parse_header_links(answer.headers.get("Link", ""))
+    return [str(each.get("url", "")) for each in found if each.get("rel") == relation]
+
+
+def kind_of(error: messages.Error) -> str:
+    """The last part of a problem document's type."""
+    return str(error.typ).rsplit(":", 1)[-1]
+
+
+def moment(headers: Mapping[str, str]) -> datetime | None:
+    """Retry-After (RFC 9110, 10.2.3) as a moment, None where there is none."""
+    retry_after = headers.get("Retry-After", "")
+    if retry_after.isdigit():
+        return datetime.fromtimestamp(time.time() + int(retry_after), UTC)
+    if parsed := email.utils.parsedate_tz(retry_after):
+        return datetime.fromtimestamp(email.utils.mktime_tz(parsed), UTC)
+    return None
