@@ -496,7 +496,7 @@ def service(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         json={"status": status},
         headers={"Authorization": "Bearer token", "Content-Type": "application/merge-patch+json"},
         verify=str(write(tmp_path / "cluster.pem", authority.root_pem)),
-        timeout=10,
+        timeout=60,
     ).raise_for_status()
     yield
     cluster.close()

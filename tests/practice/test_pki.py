@@ -81,7 +81,7 @@ def test_a_strict_client_trusts_the_worlds_own_servers(authority: Authority, nam
 
         server = threading.Thread(target=serve)
         server.start()
-        plain = socket.create_connection(listening.getsockname(), 5)
+        plain = socket.create_connection(listening.getsockname(), 60)
         with client_context.wrap_socket(plain, server_hostname=name) as secured:
             secured.sendall(b"x")
-        server.join(5)
+        server.join(60)

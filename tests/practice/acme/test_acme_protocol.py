@@ -47,12 +47,12 @@ class Raw:
         self.account = ""
 
     def nonce(self) -> str:
-        answer = self.session.head(f"{self.base}/newNonce", verify=self.ca_file, timeout=5)
+        answer = self.session.head(f"{self.base}/newNonce", verify=self.ca_file, timeout=60)
         return answer.headers["Replay-Nonce"]
 
     def send(self, url: str, body: object, headers: dict[str, str] | None = None) -> requests.Response:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.session.post(url, data=data, headers=headers or JOSE, verify=self.ca_file, timeout=5)
+        return self.session.post(url, data=data, headers=headers or JOSE, verify=self.ca_file, timeout=60)
 
     def post(self, path: str, payload: object, **header: Any) -> requests.Response:
         """By kid when there is an account, else by jwk; header members given as None are left out."""
@@ -94,19 +94,19 @@ def assert_problem(answer: requests.Response, status: int, kind: str, detail: st
 
 
 def test_the_directory_names_every_resource(raw: Raw) -> None:
-    answer = raw.session.get(f"{raw.base}/directory", verify=raw.ca_file, timeout=5)
+    answer = raw.session.get(f"{raw.base}/directory", verify=raw.ca_file, timeout=60)
     found = answer.json()
     assert answer.headers["Content-Type"] == "application/json"
     wanted = {"newNonce", "newAccount", "newOrder", "revokeCert", "keyChange", "renewalInfo", "meta"}
     assert set(found) == wanted
     assert set(found["meta"]["profiles"]) == {"classic", "tlsserver", "shortlived"}
     assert found["meta"]["caaIdentities"] == ["ca.practice.test"]
-    assert raw.session.get(found["meta"]["termsOfService"], verify=raw.ca_file, timeout=5).ok
+    assert raw.session.get(found["meta"]["termsOfService"], verify=raw.ca_file, timeout=60).ok
 
 
 def test_nonces_come_by_head_and_get_and_with_every_answer_to_a_post(raw: Raw) -> None:
-    head = raw.session.head(f"{raw.base}/newNonce", verify=raw.ca_file, timeout=5)
-    get = raw.session.get(f"{raw.base}/newNonce", verify=raw.ca_file, timeout=5)
+    head = raw.session.head(f"{raw.base}/newNonce", verify=raw.ca_file, timeout=60)
+    get = raw.session.get(f"{raw.base}/newNonce", verify=raw.ca_file, timeout=60)
     refused = raw.send(f"{raw.base}/newOrder", b"{}")
     assert (head.status_code, get.status_code, refused.status_code) == (200, 204, 400)
     nonces = {answer.headers["Replay-Nonce"] for answer in (head, get, refused)}
@@ -280,13 +280,13 @@ def test_a_read_with_a_payload_is_refused(known: Raw) -> None:
 def test_content_type_and_method_are_checked(known: Raw) -> None:
     answer = known.send(f"{known.base}/newOrder", {}, {"Content-Type": "application/json"})
     assert_problem(answer, 415, "malformed", "Content-Type must be")
-    get = known.session.get(known.account, verify=known.ca_file, timeout=5)
+    get = known.session.get(known.account, verify=known.ca_file, timeout=60)
     assert_problem(get, 405, "malformed", "Method not allowed")
     assert get.headers["Allow"] == "POST"
-    put = known.session.put(f"{known.base}/directory", verify=known.ca_file, timeout=5)
+    put = known.session.put(f"{known.base}/directory", verify=known.ca_file, timeout=60)
     assert_problem(put, 405, "malformed")
     for path in ("", "nowhere", "order", "order/", "order/a/b", "directory/x", "challenge/x"):
-        gone = known.session.get(f"{known.base}/{path}", verify=known.ca_file, timeout=5)
+        gone = known.session.get(f"{known.base}/{path}", verify=known.ca_file, timeout=60)
         assert_problem(gone, 404, "malformed")
 
 
@@ -310,7 +310,7 @@ def test_what_is_no_http_gets_a_refusal(server: AcmeServer, ca_file: str, reques
     port = int(server.directory_url.split(":")[2].split("/")[0])
     context = ssl.create_default_context(cafile=ca_file)
     with (
-        socket.create_connection(("127.0.0.1", port), 5) as plain,
+        socket.create_connection(("127.0.0.1", port), 60) as plain,
         context.wrap_socket(plain, server_hostname="127.0.0.1") as secured,
     ):
         secured.sendall(request_bytes)
@@ -318,7 +318,7 @@ def test_what_is_no_http_gets_a_refusal(server: AcmeServer, ca_file: str, reques
         while more := secured.recv(65536):
             answer += more
     assert b"urn:ietf:params:acme:error:malformed" in answer
-    assert requests.get(server.directory_url, verify=ca_file, timeout=5).ok
+    assert requests.get(server.directory_url, verify=ca_file, timeout=60).ok
 
 
 def test_a_challenge_links_up_and_is_answered_once(known: Raw, web: WebServer) -> None:

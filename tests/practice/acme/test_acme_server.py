@@ -59,7 +59,7 @@ def test_the_librarys_own_polling_works_and_finds_the_alternate_chain(
     token.parent.mkdir(parents=True)
     token.write_text(validation + "\n")
     acme.answer_challenge(challenge, response)
-    deadline = datetime.now() + timedelta(seconds=20)  # noqa: DTZ005 (the library wants naive deadlines)
+    deadline = datetime.now() + timedelta(seconds=60)  # noqa: DTZ005 (the library wants naive deadlines)
     proven = acme.poll_authorizations(order, deadline)
     done = acme.finalize_order(proven, deadline, fetch_alternative_chains=True)
     verify(chain_of(done), authority.root_pem, NAME)
@@ -183,7 +183,7 @@ def test_a_wildcard_is_proven_by_dns_alone(
     response, validation = challenge.response_and_validation(acme.net.key)
     records["_acme-challenge.practice.test"] = ["left over from before", validation]
     acme.answer_challenge(challenge, response)
-    deadline = datetime.now() + timedelta(seconds=20)  # noqa: DTZ005 (the library wants naive deadlines)
+    deadline = datetime.now() + timedelta(seconds=60)  # noqa: DTZ005 (the library wants naive deadlines)
     leaf = chain_of(acme.poll_and_finalize(order, deadline))[0]
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["*.practice.test"]
@@ -312,7 +312,7 @@ def test_an_order_of_names_that_are_refused_tells_each(
 
 def test_outages_answer_with_their_status(server: AcmeServer, ca_file: str) -> None:
     server.settings.outages["directory"] = 503
-    answer = requests.get(server.directory_url, verify=ca_file, timeout=5)
+    answer = requests.get(server.directory_url, verify=ca_file, timeout=60)
     assert answer.status_code == 503
     assert answer.json()["type"] == "urn:ietf:params:acme:error:serverInternal"
     assert answer.headers["Retry-After"]
@@ -322,9 +322,9 @@ def test_outages_answer_with_their_status(server: AcmeServer, ca_file: str) -> N
 def test_stop_ends_threads_and_open_connections(server: AcmeServer, ca_file: str) -> None:
     with requests.Session() as session:
         session.trust_env = False
-        assert session.get(server.directory_url, timeout=5, verify=ca_file).ok
+        assert session.get(server.directory_url, timeout=60, verify=ca_file).ok
         server.stop()
         server.stop()
         assert not [thread for thread in threading.enumerate() if thread.name.startswith("acme")]
         with pytest.raises(requests.ConnectionError):
-            session.get(server.directory_url, timeout=5, verify=ca_file)
+            session.get(server.directory_url, timeout=60, verify=ca_file)

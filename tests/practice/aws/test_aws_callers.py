@@ -62,10 +62,10 @@ def test_an_unknown_key_is_refused_as_each_service_words_it(
 
 
 def test_an_anonymous_request_is_refused(aws: AwsServer) -> None:
-    bucket = requests.get(f"{aws.url}/some-bucket", timeout=5)
+    bucket = requests.get(f"{aws.url}/some-bucket", timeout=60)
     assert (bucket.status_code, "<Code>AccessDenied</Code>" in bucket.text) == (403, True)
     form = {"Action": "ListUsers", "Version": "2010-05-08"}
-    users = requests.post(aws.url, data=form, timeout=5)
+    users = requests.post(aws.url, data=form, timeout=60)
     assert (users.status_code, "MissingAuthenticationToken" in users.text) == (403, True)
 
 
@@ -79,7 +79,7 @@ def test_an_anonymous_request_is_refused(aws: AwsServer) -> None:
     ],
 )
 def test_garbage_for_a_signature_gets_a_4xx(headers: dict[str, str], aws: AwsServer) -> None:
-    assert 400 <= requests.get(f"{aws.url}/bucket", headers=headers, timeout=5).status_code < 500
+    assert 400 <= requests.get(f"{aws.url}/bucket", headers=headers, timeout=60).status_code < 500
 
 
 @pytest.mark.parametrize(
@@ -87,14 +87,14 @@ def test_garbage_for_a_signature_gets_a_4xx(headers: dict[str, str], aws: AwsSer
     ["/%ff%fe", "//", "/a?uploadId", "/a/b?partNumber=x&uploadId=%00", "/2013-04-01/x"],
 )
 def test_a_strange_url_gets_a_4xx(path: str, aws: AwsServer) -> None:
-    assert 400 <= requests.put(f"{aws.url}{path}", data=b"<", timeout=5).status_code < 500
+    assert 400 <= requests.put(f"{aws.url}{path}", data=b"<", timeout=60).status_code < 500
 
 
 def test_a_strange_service_gets_a_4xx(aws: AwsServer) -> None:
     keys = Credentials(aws.admin.access_key_id, aws.admin.secret_access_key)
     request = AWSRequest("POST", f"{aws.url}/", data=b"{}", headers={"X-Amz-Target": "Nothing"})
     SigV4Auth(keys, "kinesis", "eu-west-1").add_auth(request)
-    reply = requests.post(aws.url, data=b"{}", headers=dict(request.headers), timeout=5)
+    reply = requests.post(aws.url, data=b"{}", headers=dict(request.headers), timeout=60)
     assert (reply.status_code, "UnknownService" in reply.text) == (400, True)
 
 
@@ -119,9 +119,9 @@ def test_the_date_header_is_that_of_the_servers_clock(aws: AwsServer) -> None:
     from email.utils import parsedate_to_datetime
 
     aws.settings.clock_offset_s = 3600
-    said = parsedate_to_datetime(requests.get(aws.url, timeout=5).headers["Date"])
+    said = parsedate_to_datetime(requests.get(aws.url, timeout=60).headers["Date"])
     ahead = said - dt.datetime.now(dt.UTC)
-    assert 3590 < ahead.total_seconds() < 3610
+    assert 3500 < ahead.total_seconds() < 3700
 
 
 def test_a_new_key_is_not_live_at_once(
@@ -202,24 +202,24 @@ def test_presigned_urls_carry_their_own_signature_and_end(
     s3.put_object(Bucket="presigned", Key="a b/ü+c", Body=b"body")
     which = {"Bucket": "presigned", "Key": "a b/ü+c"}
     url = s3.generate_presigned_url("get_object", Params=which, ExpiresIn=60)
-    assert requests.get(url, timeout=5).content == b"body"
-    assert "SignatureDoesNotMatch" in requests.get(url.replace("presigned", "elsewhere", 1), timeout=5).text
-    assert "SignatureDoesNotMatch" in requests.get(url + "0", timeout=5).text
+    assert requests.get(url, timeout=60).content == b"body"
+    assert "SignatureDoesNotMatch" in requests.get(url.replace("presigned", "elsewhere", 1), timeout=60).text
+    assert "SignatureDoesNotMatch" in requests.get(url + "0", timeout=60).text
     put = s3.generate_presigned_url("put_object", Params={"Bucket": "presigned", "Key": "put"})
-    assert requests.put(put, data=b"new", timeout=5).status_code == 200
+    assert requests.put(put, data=b"new", timeout=60).status_code == 200
     stranger = client("s3", new_user("stranger"))
     assert (
-        requests.get(stranger.generate_presigned_url("get_object", Params=which), timeout=5).status_code
+        requests.get(stranger.generate_presigned_url("get_object", Params=which), timeout=60).status_code
         == 403
     )
     aws.settings.clock_offset_s = 120
-    expired = requests.get(url, timeout=5)
+    expired = requests.get(url, timeout=60)
     assert (expired.status_code, "Request has expired" in expired.text) == (403, True)
 
 
 def test_a_cluster_token_is_a_presigned_identity_request(client: Callable[..., Any]) -> None:
     url = client("sts").generate_presigned_url("get_caller_identity", HttpMethod="GET", ExpiresIn=60)
-    assert "user/practice-admin" in requests.get(url, timeout=5).text
+    assert "user/practice-admin" in requests.get(url, timeout=60).text
 
 
 def test_a_body_that_was_changed_on_the_way_is_refused(aws: AwsServer) -> None:
@@ -227,9 +227,9 @@ def test_a_body_that_was_changed_on_the_way_is_refused(aws: AwsServer) -> None:
     request = AWSRequest("POST", f"{aws.url}/", data=b"Action=ListUsers&Version=2010-05-08")
     request.headers["Content-Type"] = "application/x-www-form-urlencoded"
     SigV4Auth(keys, "iam", "eu-west-1").add_auth(request)
-    good = requests.post(aws.url, data=request.data, headers=dict(request.headers), timeout=5)
+    good = requests.post(aws.url, data=request.data, headers=dict(request.headers), timeout=60)
     bad = requests.post(
-        aws.url, data=b"Action=ListRoles&Version=2010-05-08", headers=dict(request.headers), timeout=5
+        aws.url, data=b"Action=ListRoles&Version=2010-05-08", headers=dict(request.headers), timeout=60
     )
     assert (good.status_code, bad.status_code) == (200, 403)
 
@@ -239,5 +239,5 @@ def test_a_declared_hash_must_be_that_of_the_body(aws: AwsServer) -> None:
     keys = Credentials(aws.admin.access_key_id, aws.admin.secret_access_key)
     request = AWSRequest("PUT", f"{aws.url}/hashed", data=b"")
     S3SigV4Auth(keys, "s3", "eu-west-1").add_auth(request)
-    reply = requests.put(f"{aws.url}/hashed", data=b"other", headers=dict(request.headers), timeout=5)
+    reply = requests.put(f"{aws.url}/hashed", data=b"other", headers=dict(request.headers), timeout=60)
     assert (reply.status_code, "XAmzContentSHA256Mismatch" in reply.text) == (400, True)

@@ -107,12 +107,12 @@ def test_regions_are_told_and_redirected(
     far.create_bucket(Bucket="far-away")
     assert far.head_bucket(Bucket="far-away")["BucketRegion"] == "us-east-1"
     url = s3.generate_presigned_url("head_bucket", Params={"Bucket": "far-away"})
-    reply = requests.head(url, timeout=5)
+    reply = requests.head(url, timeout=60)
     assert (reply.status_code, reply.headers["x-amz-bucket-region"]) == (301, "us-east-1")
     url = s3.generate_presigned_url("list_objects_v2", Params={"Bucket": "far-away"})
-    assert "<Code>PermanentRedirect</Code>" in requests.get(url, timeout=5).text
+    assert "<Code>PermanentRedirect</Code>" in requests.get(url, timeout=60).text
     foreign = s3.generate_presigned_url("head_bucket", Params={"Bucket": "taken-by-someone-else"})
-    assert requests.head(foreign, timeout=5).headers["x-amz-bucket-region"] == "eu-west-1"
+    assert requests.head(foreign, timeout=60).headers["x-amz-bucket-region"] == "eu-west-1"
     assert s3.get_bucket_location(Bucket="far-away").get("LocationConstraint") is None
     refused("IllegalLocationConstraintException", s3.create_bucket, Bucket="nowhere")
     refused(
@@ -191,6 +191,6 @@ def test_a_broken_batch_gets_a_4xx(body: bytes, s3: Any, aws: AwsServer) -> None
     request = AWSRequest("POST", url, data=body)
     keys = Credentials(aws.admin.access_key_id, aws.admin.secret_access_key)
     S3SigV4Auth(keys, "s3", "eu-west-1").add_auth(request)
-    reply = requests.post(url, data=body, headers=dict(request.headers), timeout=5)
+    reply = requests.post(url, data=body, headers=dict(request.headers), timeout=60)
     assert 400 <= reply.status_code < 500
     assert "SignatureDoesNotMatch" not in reply.text

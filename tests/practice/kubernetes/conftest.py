@@ -22,7 +22,7 @@ from wizard.practice.ledger import Ledger
 from wizard.practice.pki import Authority
 
 USER = "practice-admin"
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 @dataclass
@@ -119,7 +119,7 @@ class Runner:
         """The change wakes the watch."""
         self._ended.set()
         self._client.create(path_of("v1", "pods", "default"), pod("last-of-all"))
-        self._thread.join(5)
+        self._thread.join(DEADLINE_S)
         self._client.delete(path_of("v1", "pods", "default", "last-of-all"), grace_period_s=0)
         self._client.delete(path_of("v1", "nodes", "", "n1"))
 
@@ -187,7 +187,7 @@ class Kubectl:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             check=False,
         )
 

@@ -138,7 +138,7 @@ def test_watch_tells_what_happens(core: Any, namespace: str) -> None:
 
     def follow() -> None:
         for event in watcher.stream(
-            core.list_namespaced_config_map, namespace, resource_version=start, timeout_seconds=10
+            core.list_namespaced_config_map, namespace, resource_version=start, timeout_seconds=60
         ):
             seen.append((event["type"], event["object"].metadata.name))
             if event["type"] == "DELETED":
@@ -149,7 +149,7 @@ def test_watch_tells_what_happens(core: Any, namespace: str) -> None:
     core.create_namespaced_config_map(namespace, config_map("a"))
     core.patch_namespaced_config_map("a", namespace, {"data": {"x": "1"}})
     core.delete_namespaced_config_map("a", namespace)
-    thread.join(5)
+    thread.join(60)
     assert seen == [("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a")]
 
 
@@ -323,14 +323,14 @@ def test_garbage_gets_a_status(cluster: Any, method: str, path: str, body: bytes
 def test_silent_connection_blocks_nobody(cluster: Any, core: Any) -> None:
     """TLS hands are shaken apart from the loop that accepts."""
     port = int(cluster.url.rpartition(":")[2])
-    with socket.create_connection(("127.0.0.1", port), 5):
-        assert core.list_namespace(_request_timeout=5).items
+    with socket.create_connection(("127.0.0.1", port), 60):
+        assert core.list_namespace(_request_timeout=60).items
 
 
 def test_other_authority_is_refused_by_the_client(cluster: Any) -> None:
     port = int(cluster.url.rpartition(":")[2])
     with (
-        socket.create_connection(("127.0.0.1", port), 5) as plain,
+        socket.create_connection(("127.0.0.1", port), 60) as plain,
         pytest.raises(ssl.SSLCertVerificationError),
     ):
         ssl.create_default_context().wrap_socket(plain, server_hostname="127.0.0.1")

@@ -69,20 +69,23 @@ def test_rolling_update_keeps_pods_available(apps: Any, namespace: str, wait_for
     def look() -> Any:
         return apps.read_namespaced_deployment("web", namespace)
 
-    wait_for(lambda: is_rolled_out(look()), "the first rollout")
+    before = wait_for(lambda: is_rolled_out(found := look()) and found, "the first rollout")
     apps.patch_namespaced_deployment(
         "web", namespace, {"spec": {"template": template({"app": "web"}, image="b:1")}}
     )
-    lowest = 2
-
-    def is_done() -> bool:
-        nonlocal lowest
-        found = look()
-        lowest = min(lowest, found.status.available_replicas or 0)
-        return is_rolled_out(found)
-
-    wait_for(is_done, "the second rollout")
-    assert lowest == 2
+    untyped: Any = kube_watch
+    watcher, available = untyped.Watch(), []
+    for event in watcher.stream(
+        apps.list_namespaced_deployment,
+        namespace,
+        resource_version=before.metadata.resource_version,
+        timeout_seconds=60,
+    ):
+        available.append(event["object"].status.available_replicas)
+        if is_rolled_out(event["object"]):
+            watcher.stop()
+    assert is_rolled_out(look())
+    assert min(available) >= 2
     sets = apps.list_namespaced_replica_set(namespace).items
     revision = "deployment.kubernetes.io/revision"
     assert {(one.metadata.annotations[revision], one.spec.replicas) for one in sets} == {("1", 0), ("2", 2)}
@@ -102,10 +105,19 @@ def test_rollout_that_stands_still_exceeds_its_deadline(
     found = wait_for(late, "the deadline")
     assert found.reason == "ProgressDeadlineExceeded"
     assert found.message.endswith("has timed out progressing.")
-    pod = core.list_namespaced_pod(namespace).items[0]
-    assert condition(pod, "PodScheduled").reason == "Unschedulable"
-    reasons = {event.reason for event in core.list_namespaced_event(namespace).items}
-    assert {"ScalingReplicaSet", "SuccessfulCreate", "FailedScheduling"} <= reasons
+    wait_for(
+        lambda: [
+            pod
+            for pod in core.list_namespaced_pod(namespace).items
+            if getattr(condition(pod, "PodScheduled"), "reason", "") == "Unschedulable"
+        ],
+        "the scheduler's word",
+    )
+    wanted = {"ScalingReplicaSet", "SuccessfulCreate", "FailedScheduling"}
+    wait_for(
+        lambda: wanted <= {event.reason for event in core.list_namespaced_event(namespace).items},
+        "the Events",
+    )
 
 
 @pytest.mark.usefixtures("runner")
@@ -128,7 +140,7 @@ def test_recreate_never_has_both(apps: Any, core: Any, namespace: str, wait_for:
         core.list_namespaced_pod,
         namespace,
         resource_version=before.metadata.resource_version,
-        timeout_seconds=10,
+        timeout_seconds=60,
     ):
         name = event["object"].metadata.name
         (there.discard if event["type"] == "DELETED" else there.add)(name)
@@ -288,7 +300,7 @@ def test_watch_sees_what_enters_and_leaves_its_selection(core: Any, namespace: s
         namespace,
         label_selector="on=yes",
         resource_version=start,
-        timeout_seconds=5,
+        timeout_seconds=60,
     ):
         seen.append(event["type"])
         if event["object"].metadata.name == "last":
@@ -338,7 +350,7 @@ def test_watch_from_a_forgotten_version_is_expired(
     untyped: Any = kube_watch
     with pytest.raises(kube.ApiException) as caught:
         for _ in untyped.Watch().stream(
-            core.list_namespaced_config_map, namespace, resource_version=start, timeout_seconds=5
+            core.list_namespaced_config_map, namespace, resource_version=start, timeout_seconds=60
         ):
             pass
     assert caught.value.status == 410

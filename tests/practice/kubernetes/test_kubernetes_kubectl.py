@@ -32,7 +32,7 @@ spec: {containers: [{name: app, image: "registry:3"}]}
 @pytest.mark.usefixtures("runner")
 def test_get_shows_tables(kubectl: Any) -> None:
     kubectl("apply", "-f", "-", stdin=DEPLOYMENT % 1)
-    kubectl("rollout", "status", "deployment/web", "--timeout=10s")
+    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
     header, row = kubectl("get", "deployments").splitlines()
     assert header.split() == ["NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE"]
     assert row.split()[:4] == ["web", "1/1", "1", "1"]
@@ -47,7 +47,7 @@ def test_get_shows_tables(kubectl: Any) -> None:
 @pytest.mark.usefixtures("runner")
 def test_describe_shows_events(kubectl: Any) -> None:
     kubectl("apply", "-f", "-", stdin=POD % "one")
-    kubectl("wait", "pod/one", "--for=condition=Ready", "--timeout=10s")
+    kubectl("wait", "pod/one", "--for=condition=Ready", "--timeout=60s")
     text = kubectl("describe", "pod", "one")
     assert "Image:" in text
     assert "Successfully assigned" in text
@@ -59,7 +59,7 @@ def test_create_secret_and_namespace(kubectl: Any, namespace: str) -> None:
     assert kubectl("get", "secret", "s", "-o", "jsonpath={.data.a}") == "Yg=="
     assert 'secrets "s" already exists' in kubectl.fails("create", "secret", "generic", "s")
     assert kubectl("create", "namespace", f"{namespace}-b") == f"namespace/{namespace}-b created\n"
-    kubectl("delete", "namespace", f"{namespace}-b", "--timeout=10s")
+    kubectl("delete", "namespace", f"{namespace}-b", "--timeout=60s")
 
 
 def test_client_side_apply(kubectl: Any) -> None:
@@ -89,7 +89,7 @@ def test_strict_validation(kubectl: Any) -> None:
 @pytest.mark.usefixtures("runner")
 def test_logs(kubectl: Any) -> None:
     kubectl("apply", "-f", "-", stdin=POD % "one")
-    kubectl("wait", "pod/one", "--for=condition=Ready", "--timeout=10s")
+    kubectl("wait", "pod/one", "--for=condition=Ready", "--timeout=60s")
     assert kubectl("logs", "one") == "one\ntwo\nthree\n"
     assert kubectl("logs", "one", "--tail=1") == "three\n"
     assert kubectl("logs", "one", "--limit-bytes=5") == "one\nt"
@@ -104,10 +104,10 @@ def test_annotate_label_scale_delete(kubectl: Any) -> None:
     assert kubectl("label", "deployment", "web", "c=d") == "deployment.apps/web labeled\n"
     assert "web" in kubectl("get", "deployment", "-l", "c=d", "-o", "name")
     assert kubectl("scale", "deployment", "web", "--replicas=2") == "deployment.apps/web scaled\n"
-    kubectl("rollout", "status", "deployment/web", "--timeout=10s")
+    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
     assert len(kubectl("get", "pods", "-o", "name").splitlines()) == 2
-    assert 'deployment.apps "web" deleted' in kubectl("delete", "deployment", "web", "--timeout=10s")
-    kubectl("wait", "pod", "-l", "app=web", "--for=delete", "--timeout=10s")
+    assert 'deployment.apps "web" deleted' in kubectl("delete", "deployment", "web", "--timeout=60s")
+    kubectl("wait", "pod", "-l", "app=web", "--for=delete", "--timeout=60s")
 
 
 def test_auth_can_i(kubectl: Any) -> None:
@@ -118,11 +118,11 @@ def test_auth_can_i(kubectl: Any) -> None:
 @pytest.mark.usefixtures("runner")
 def test_followed_log_goes_on_until_the_pod_goes(kubectl: Any, cluster: Any) -> None:
     kubectl("apply", "-f", "-", stdin=POD % "one")
-    kubectl("wait", "pod/one", "--for=condition=Ready", "--timeout=10s")
+    kubectl("wait", "pod/one", "--for=condition=Ready", "--timeout=60s")
     with kubectl.start("logs", "-f", "--tail=1", "one") as following:
         assert following.stdout.readline() == "three\n"
         cluster.lines.append(b"four\n")
         assert following.stdout.readline() == "four\n"
-        kubectl("delete", "pod", "one", "--timeout=10s")
+        kubectl("delete", "pod", "one", "--timeout=60s")
         assert following.stdout.read() == ""
     cluster.lines.pop()

@@ -74,7 +74,7 @@ def ask(http: urllib3.PoolManager, url: str, line: dict[str, Any], namespace: st
         headers["Content-Type"] = line["type"]
     body = line["body"].replace("NAMESPACE", namespace) if line["body"] or line["type"] else None
     path = line["path"].replace("NAMESPACE", namespace)
-    answer = http.request(line["method"], url + path, body=body, headers=headers, timeout=10)
+    answer = http.request(line["method"], url + path, body=body, headers=headers, timeout=60)
     text = answer.data.decode().replace(namespace, "NAMESPACE")
     try:
         content = canonical(json.loads(text))
