@@ -352,7 +352,7 @@ class StepScreen(SizedScreen):
             yield "Enter Choose"
         elif isinstance(focused, Button) and (focused.id != "primary" or is_live):
             yield f"Enter {primary if focused.id == 'primary' else focused.label}"
-        if is_live and getattr(focused, "id", None) != "primary":
+        if is_live and getattr(focused, "id", None) not in {"primary", "user-name"}:
             yield f"F2 {primary}"
 
     def _label(self, view: StepView) -> str:

@@ -17,7 +17,7 @@ class PeopleScreen(StepScreen):
     def compose_fields(self) -> ComposeResult:
         with Horizontal(classes="field-line"):
             yield Static("User name", classes="field-label", markup=False)
-            yield Input(placeholder="such as alice; empty: go on", id="user-name", compact=True)
+            yield Input(placeholder="such as alice; empty: that is all", id="user-name", compact=True)
         with Horizontal(classes="field-line"):
             yield Static("Password", classes="field-label", markup=False)
             yield Input(
@@ -34,16 +34,34 @@ class PeopleScreen(StepScreen):
         self.set_focus(self.query_one("#primary" if self.view.is_verified else "#user-name"))
 
     def enter(self, field: Input) -> None:
-        """Enter goes from the name to the password, adds the user, and with no name goes on."""
+        """Enter goes from the name to the password, adds the user, and with no name carries the step out."""
         if field.id == "user-password":
             self._add()
+        elif field.value.strip():
+            self.set_focus(self.query_one("#user-password"))
         else:
-            self.set_focus(self.query_one("#user-password" if field.value.strip() else "#primary"))
+            self.set_focus(self.query_one("#primary"))
+            self.action_primary()
 
     def enter_hint(self, field: Input) -> str:
         if field.id == "user-password":
             return "Add the user"
-        return "To the password" if field.value.strip() else "No more users"
+        if field.value.strip():
+            return "To the password"
+        primary = str(self.query_one("#primary", Button).label)
+        return "No more users" if primary.endswith("…") else primary.removesuffix(" →")
+
+    def action_primary(self) -> None:
+        """A name that was typed and not added would be lost unseen."""
+        name = self.query_one("#user-name", Input)
+        if user := name.value.strip():
+            what = f"{user} is not added yet."
+            self._tell(
+                Problem("not-added", what, "", "Press Enter in the password field, or clear the name.")
+            )
+            self.set_focus(self.query_one("#user-password"))
+            return
+        super().action_primary()
 
     def on_input_changed(self) -> None:
         self.render_hints()
@@ -106,8 +124,9 @@ class PeopleScreen(StepScreen):
         vault = self.wizard.session.vault
         box.remove_children()
         for user in self._users():
-            is_known = vault is not None and vault.password(user) is not None
-            told = "password typed" if is_known else "keeps the password it has"
+            told = "keeps the password it has"
+            if vault is not None and vault.password(user) is not None:
+                told = "password generated" if user in vault.generated else "password typed"
             line = Horizontal(
                 Static(clean(f"{user}  ({told})"), classes="user-line", markup=False),
                 Button("Remove", name=user, classes="remove-user", compact=True),

@@ -29,11 +29,14 @@ class Vault:
                 )
             )
         self._passwords[user] = SecretStr(password)
+        if user in self.generated:
+            self.generated.remove(user)
 
     def generate(self, user: str) -> SecretStr:
         """A random password of 24 URL-safe characters; the user is remembered as having got one."""
         self._passwords[user] = SecretStr(random_source.token_urlsafe(18))
-        self.generated.append(user)
+        if user not in self.generated:
+            self.generated.append(user)
         return self._passwords[user]
 
     def password(self, user: str) -> SecretStr | None:

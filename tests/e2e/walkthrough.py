@@ -74,8 +74,7 @@ class Walker:
         if number == PEOPLE:
             self.press("alice", "Enter", self._password, "Enter", shown="alice, Enter, a password, Enter")
             self.terminal.wait_for(lambda text: "file: add alice" in text and is_ready(text))
-            self.press("Enter", shown="Enter (no more names)")
-        self.press("Enter")
+        self.press("Enter", shown="Enter (no more names)" if number == PEOPLE else "")
         if number == DNS:
             self.terminal.wait_for("Only you can decide this")
             self.press("Right", "Enter")

@@ -11,7 +11,7 @@ from textual.widgets import Button, Checkbox, Input, Static
 from screens.app import WizardApp
 from screens.frame import StepScreen
 from screens.messages import Looked, Opened
-from screens.modals import QuestionModal
+from screens.modals import QuestionModal, TextModal
 from screens.session import Session
 from screens.start import StartScreen
 from wizard.answers import Answers
@@ -25,6 +25,7 @@ from wizard.events import (
     StepStatus,
     Verb,
 )
+from wizard.vault import Vault
 
 CHANGE = ChangeView(Verb.CREATE, "bucket", "acme", "Create the bucket [acme]")
 Running = Pilot[int]
@@ -38,6 +39,11 @@ class StillSession(Session):
         self.document = Answers().model_dump(mode="python")
         self.looked: list[StepId] = []
         self.applied: list[StepId] = []
+        self._vault = Vault()
+
+    @property
+    def vault(self) -> Vault:
+        return self._vault
 
     def start(self) -> None:
         pass
@@ -271,6 +277,48 @@ async def test_keys_typed_ahead_land_where_they_belong(pilot: Running) -> None:
     for key in ("tab", "shift+tab", "a", "l", "enter", "p", "w"):
         pilot.app.simulate_key(key)
     await until(pilot, lambda: (name.value, password.value) == ("al", "pw"))
+
+
+async def people(pilot: Running) -> tuple[Input, Input]:
+    pilot.app.post_message(Opened("registry", session_of(pilot).document, StepId.HTPASSWD))
+    await until(pilot, lambda: pilot.app.screen.query("#user-password") and pilot.app.focused)
+    return pilot.app.screen.query_one("#user-name", Input), pilot.app.screen.query_one(
+        "#user-password", Input
+    )
+
+
+def listed(pilot: Running) -> list[str]:
+    return [str(line.render()) for line in pilot.app.screen.query(".user-line").results(Static)]
+
+
+async def test_a_user_is_listed_with_where_the_password_comes_from(pilot: Running) -> None:
+    name, _ = await people(pilot)
+    await pilot.press("a", "enter", "enter")
+    await until(pilot, lambda: isinstance(pilot.app.screen, TextModal))
+    assert session_of(pilot).vault.generated == ["a"]
+    await pilot.press("enter")
+    await until(pilot, lambda: listed(pilot) == ["a  (password generated)"] and pilot.app.focused is name)
+    await pilot.press("a", "enter", "x", "enter")
+    await until(pilot, lambda: listed(pilot) == ["a  (password typed)"])
+    assert session_of(pilot).vault.generated == []
+
+
+async def test_one_enter_after_the_last_user_carries_the_step_out(pilot: Running) -> None:
+    name, _ = await people(pilot)
+    await look(pilot)
+    await until(pilot, lambda: pilot.app.focused is name)
+    assert shown(pilot, "hints").startswith("Enter Apply and verify")
+    await pilot.press("enter")
+    await until(pilot, lambda: session_of(pilot).applied == [StepId.HTPASSWD])
+
+
+async def test_a_name_that_was_not_added_is_not_lost(pilot: Running) -> None:
+    _, password = await people(pilot)
+    await look(pilot)
+    await pilot.press("b", "o", "b", "f2")
+    await until(pilot, lambda: "bob is not added yet" in told(pilot, "user-problem"))
+    assert session_of(pilot).applied == []
+    assert pilot.app.focused is password
 
 
 @pytest.mark.parametrize(("size", "is_tiny"), [((59, 24), True), ((80, 17), True), ((60, 18), False)])
