@@ -9,29 +9,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wizard.answers import EndpointAnswers
+from wizard.errors import Problem, Refused
 
 PRODUCTION = "https://acme-v02.api.letsencrypt.org/directory"
 STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+LEAST_PATIENCE, MOST_PATIENCE = 0.01, 100.0
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """`nameservers` are "ip" or "ip:port"; `ca_file` is trusted besides the system's roots; "" is unset."""
+    """`nameservers` are "ip" or "ip:port"; `ca_file` is trusted besides the system's roots; "" is unset.
+
+    `patience` is what every time-out of a request is multiplied by.
+    """
 
     nameservers: tuple[str, ...] = ()
     proxy: str = ""
     ca_file: str = ""
     acme_directory: str = ""
+    patience: float = 1.0
 
     @classmethod
     def gather(cls, answers: EndpointAnswers, environ: Mapping[str, str]) -> "Endpoints":
-        """Answers win over KUBE_REGISTRY_NAMESERVER, _CA_FILE and _ACME_DIRECTORY."""
+        """Answers win over KUBE_REGISTRY_NAMESERVER, _CA_FILE and _ACME_DIRECTORY.
+
+        Raises Refused for a KUBE_REGISTRY_PATIENCE that is no factor.
+        """
         named = environ.get("KUBE_REGISTRY_NAMESERVER", "")
         return cls(
             nameservers=tuple(answers.nameservers) or tuple(filter(None, named.split(","))),
             proxy=answers.proxy,
             ca_file=answers.ca_file or environ.get("KUBE_REGISTRY_CA_FILE", ""),
             acme_directory=environ.get("KUBE_REGISTRY_ACME_DIRECTORY", ""),
+            patience=_patience(environ.get("KUBE_REGISTRY_PATIENCE", "1")),
         )
 
     def directory(self, answer: str) -> str:
@@ -46,3 +56,20 @@ class Endpoints:
         if should_bypass_proxies(f"{scheme}://{host}", no_proxy=None):
             return ""
         return self.proxy or get_environ_proxies(f"{scheme}://{host}").get(scheme, "")
+
+
+def _patience(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not LEAST_PATIENCE <= found <= MOST_PATIENCE:
+        raise Refused(
+            Problem(
+                "bad-patience",
+                f"KUBE_REGISTRY_PATIENCE is {text!r}, which is no factor for time-outs.",
+                f"It has to be a number from {LEAST_PATIENCE} to {MOST_PATIENCE:.0f}.",
+                "Correct it, or unset it.",
+            )
+        )
+    return found

@@ -70,6 +70,7 @@ class Registry:
         url = urlsplit(f"//{host}")
         self._name, self._port = url.hostname or host, url.port or 443
         self._endpoints = endpoints
+        self._timeouts_s = (TIMEOUT_S[0] * endpoints.patience, TIMEOUT_S[1] * endpoints.patience)
         self._login = login
         self._bundle = web.trusted_bundle(endpoints)
         self._session = web.session(endpoints)
@@ -171,7 +172,13 @@ class Registry:
         with (
             self._connection_errors(self._name, self._port),
             self._session.request(
-                method, url, auth=auth, allow_redirects=False, timeout=TIMEOUT_S, verify=self._bundle, **more
+                method,
+                url,
+                auth=auth,
+                allow_redirects=False,
+                timeout=self._timeouts_s,
+                verify=self._bundle,
+                **more,
             ) as answer,
         ):
             yield answer

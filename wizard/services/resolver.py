@@ -52,7 +52,7 @@ class Resolver:
             return self.lookup(name, rdtype)
         if not self._is_port_blocked:
             try:
-                return self._ask(_resolver([_server(text) for text in PUBLIC_SERVERS]), name, rdtype)
+                return self._ask(self._resolver([_server(text) for text in PUBLIC_SERVERS]), name, rdtype)
             except Unreachable:
                 self._is_port_blocked = True
         return self._over_https(name, rdtype)
@@ -101,7 +101,9 @@ class Resolver:
         query.flags &= ~dns.flags.RD
         for address in self.public(server, "A") or self.public(server, "AAAA"):
             try:
-                reply, _ = dns.query.udp_with_fallback(query, address, timeout=TIMEOUT_S)
+                reply, _ = dns.query.udp_with_fallback(
+                    query, address, timeout=TIMEOUT_S * self._endpoints.patience
+                )
             except (OSError, dns.exception.DNSException):
                 continue
             return reply
@@ -109,13 +111,23 @@ class Resolver:
 
     def _local(self) -> dns.resolver.Resolver:
         if self._named:
-            return _resolver(self._named)
+            return self._resolver(self._named)
         try:
             found = dns.resolver.Resolver(configure=True)
         except dns.resolver.NoResolverConfiguration:
-            return _resolver([_server(text) for text in PUBLIC_SERVERS])
-        found.timeout, found.lifetime = TIMEOUT_S, LIFETIME_S
+            return self._resolver([_server(text) for text in PUBLIC_SERVERS])
+        self._bound(found)
         return found
+
+    def _resolver(self, servers: Sequence[dns.nameserver.Nameserver]) -> dns.resolver.Resolver:
+        made = dns.resolver.Resolver(configure=False)
+        made.nameservers = list(servers)
+        self._bound(made)
+        return made
+
+    def _bound(self, resolver: dns.resolver.Resolver) -> None:
+        patience = self._endpoints.patience
+        resolver.timeout, resolver.lifetime = TIMEOUT_S * patience, LIFETIME_S * patience
 
     def _ask(self, resolver: dns.resolver.Resolver, name: str, rdtype: str) -> tuple[str, ...]:
         try:
@@ -143,13 +155,6 @@ class Resolver:
 def _server(text: str) -> dns.nameserver.Nameserver:
     host, _, port = text.rpartition(":") if text.count(":") == 1 else (text, "", "53")
     return dns.nameserver.Do53Nameserver(str(ipaddress.ip_address(host)), int(port))
-
-
-def _resolver(servers: Sequence[dns.nameserver.Nameserver]) -> dns.resolver.Resolver:
-    made = dns.resolver.Resolver(configure=False)
-    made.nameservers = list(servers)
-    made.timeout, made.lifetime = TIMEOUT_S, LIFETIME_S
-    return made
 
 
 def _absolute(name: str) -> str:

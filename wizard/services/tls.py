@@ -69,7 +69,7 @@ def _leaf(host: str, port: int, server_name: str, endpoints: Endpoints, context:
     else:
         at = address_of(host, endpoints)
         connection = HTTPSConnection(
-            at, port, timeout=TIMEOUT_S, ssl_context=context, server_hostname=server_name
+            at, port, timeout=TIMEOUT_S * endpoints.patience, ssl_context=context, server_hostname=server_name
         )
     try:
         connection.connect()
@@ -87,7 +87,7 @@ def _tunnel(
     connection = HTTPSConnection(
         url.host or "",
         url.port or (443 if url.scheme == "https" else 80),
-        timeout=TIMEOUT_S,
+        timeout=TIMEOUT_S * endpoints.patience,
         proxy=url,
         proxy_config=ProxyConfig(own, False, None, None),
         ssl_context=context,

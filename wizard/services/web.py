@@ -160,18 +160,18 @@ class _Adapter(HTTPAdapter):
         return super().send(
             request,
             stream=stream,
-            timeout=_bounded(timeout),
+            timeout=_bounded(timeout, self._endpoints.patience),
             verify=self._bundle,
             cert=cert,
             proxies={scheme: proxy} if proxy else {},
         )
 
 
-def _bounded(timeout: TimeOuts) -> tuple[float, float] | tuple[float, None]:
+def _bounded(timeout: TimeOuts, patience: float) -> tuple[float, float] | tuple[float, None]:
     if isinstance(timeout, tuple):
         return timeout
-    read_s = READ_TIMEOUT_S if timeout is None else timeout
-    return min(CONNECT_TIMEOUT_S, read_s), read_s
+    read_s = (READ_TIMEOUT_S if timeout is None else timeout) * patience
+    return min(CONNECT_TIMEOUT_S * patience, read_s), read_s
 
 
 def base_bundle() -> str:

@@ -248,8 +248,8 @@ class Aws:
         key: tuple[str, str] | None,
     ) -> Any:
         config = Config(
-            connect_timeout=CONNECT_TIMEOUT_S,
-            read_timeout=READ_TIMEOUT_S,
+            connect_timeout=CONNECT_TIMEOUT_S * self._endpoints.patience,
+            read_timeout=READ_TIMEOUT_S * self._endpoints.patience,
             retries={"mode": "standard", "total_max_attempts": attempts},
             proxies=proxies,
             user_agent_extra="kube-registry",

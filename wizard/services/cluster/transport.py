@@ -133,9 +133,10 @@ class Transport:
 
         thread = threading.Thread(target=ask, name="cluster-first-answer", daemon=True)
         thread.start()
-        thread.join(FIRST_ANSWER_S)
+        within_s = FIRST_ANSWER_S * self._endpoints.patience
+        thread.join(within_s)
         if not outcome:
-            raise failures.unreached(TimeoutError(f"No answer in {FIRST_ANSWER_S:.0f} s."), self.target)
+            raise failures.unreached(TimeoutError(f"No answer in {within_s:.0f} s."), self.target)
         if isinstance(outcome[0], WizardError):
             raise outcome[0]
         return outcome[0]
@@ -164,6 +165,7 @@ class Transport:
         import urllib3
         from kubernetes.client.exceptions import ApiException
 
+        patience = self._endpoints.patience
         try:
             response = client.request(
                 method,
@@ -173,7 +175,7 @@ class Transport:
                 header_params={"Accept": "application/json"},
                 content_type=content_type or None,
                 serialize=False,
-                _request_timeout=timeouts_s,
+                _request_timeout=(timeouts_s[0] * patience, timeouts_s[1] * patience),
             )
             return Answer(response.data, _warnings(response.headers))
         except ApiException as error:
