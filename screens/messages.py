@@ -62,7 +62,7 @@ class Looked(Message):
 class Suggested(Message):
     """Defaults that only the world could tell: (table, key) -> value."""
 
-    def __init__(self, values: Mapping[tuple[str, str], str]) -> None:
+    def __init__(self, values: Mapping[tuple[str, str], object]) -> None:
         super().__init__()
         self.values = values
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 QUIT_WAIT_S = 2.0
+LONGEST_BUCKET_NAME = 63
 
 
 class Session:
@@ -41,6 +42,7 @@ class Session:
         self._held = ExitStack()
         self._engine: Engine | None = None
         self._root = Path()
+        self._is_led_away = False
         self.document: Document = {}
         self.cancel = threading.Event()
 
@@ -159,16 +161,16 @@ class Session:
         self._post(Ended(name, step, problem))
 
     def _open(self, setup: str) -> None:
-        from wizard.answers import Answers
         from wizard.engine import Engine
         from wizard.overview import view
         from wizard.state import SetupDirectory
 
         directory = SetupDirectory(self._root, setup)
+        self._is_led_away = directory.exists
         self._held.close()
         self._held = ExitStack()
         self._held.enter_context(directory.lock("the wizard"))
-        answers = directory.load_answers() if directory.exists else Answers(setup=setup)
+        answers = directory.load_answers() if directory.exists else self._first_answers(setup)
         if not directory.exists:
             directory.save_answers(answers)
         full = self._with_environment(answers)
@@ -184,6 +186,17 @@ class Session:
         first = next((step for step in STEPS if step not in done), StepId.PROOF)
         self._post(Opened(setup, self.document, first))
 
+    def _first_answers(self, setup: str) -> "Answers":
+        """Beside another setup a new one gets a namespace and names of its own."""
+        from wizard.answers import Answers
+        from wizard.overview import overview
+
+        answers = Answers(setup=setup)
+        if any(other.done for other in overview(self._root)):
+            answers.connect.namespace, answers.connect.create_namespace = setup, True
+            answers.user.name, answers.user.policy = f"{setup}-access", f"{setup}-access-policy"
+        return answers
+
     def _tell(self, event: Event) -> None:
         self._post(Happened(event))
 
@@ -196,7 +209,8 @@ class Session:
     def _suggest(self) -> None:
         connect = self._engine.facts.connect if self._engine else None
         if connect and connect.account_id and not self.document["bucket"]["name"]:
-            name = f"registry-{connect.account_id}-{connect.aws_region}"
+            place = f"-{connect.account_id}-{connect.aws_region}"
+            name = self.document["setup"][: LONGEST_BUCKET_NAME - len(place)] + place
             self._post(Suggested({("bucket", "name"): name}))
 
     def _apply(self, step: StepId) -> None:
@@ -239,6 +253,9 @@ class Session:
         warnings: tuple[Problem, ...] = ()
         try:
             scout.inspect(_to_be_seen(scout, step))
+            if own := self._own_place(scout):
+                self._post(Suggested(own))
+                return
             plan = scout.plan(step).event(step)
             plan = replace(plan, blockers=(*_missing(answers, step), *plan.blockers))
             facts = scout.facts.get(step)
@@ -249,6 +266,21 @@ class Session:
             problem = _unforeseen(error)
         if number == self._look_number:
             self._post(Looked(step, plan, problem, warnings))
+
+    def _own_place(self, scout: "Engine") -> Mapping[tuple[str, str], object]:
+        """Where another setup was found in the namespace that nobody chose: one of our own, offered once."""
+        answers, seen = scout.answers, scout.facts.connect
+        is_chosen = self._is_led_away or answers.connect.namespace != type(answers.connect)().namespace
+        if is_chosen or seen is None or not seen.other_setup:
+            return {}
+        self._is_led_away = True
+        setup = answers.setup
+        return {
+            ("connect", "namespace"): setup,
+            ("connect", "create_namespace"): True,
+            ("user", "name"): f"{setup}-access",
+            ("user", "policy"): f"{setup}-access-policy",
+        }
 
     # Helpers
 

@@ -47,7 +47,7 @@ class StartScreen(SizedScreen):
             yield Static("Begin one", classes="heading", id="begin", markup=False)
             with Horizontal(classes="field-line"):
                 yield Static("Name of the setup", classes="field-label", markup=False)
-                yield Input("registry", id="setup-name", compact=True, select_on_focus=False)
+                yield Input("registry", id="setup-name", compact=True)
             yield Static(id="start-problem", classes="field-problem", markup=False)
         with Horizontal(id="buttons"):
             yield Button("Start →", id="primary", variant="primary", compact=True, disabled=True)

@@ -56,20 +56,29 @@ def test_the_commands_stay_on_the_terminal(walked: tuple[list[str], Terminal]) -
     assert b"The setup registry is proven. Use it:" in terminal.raw
 
 
-def test_a_second_setup_in_the_namespace_is_refused(
-    program: Program, walked: tuple[list[str], Terminal]
+@pytest.mark.parametrize("is_known", [True, False], ids=["begun here", "begun elsewhere"])
+def test_a_second_setup_is_led_into_a_namespace_of_its_own(
+    program: Program, walked: tuple[list[str], Terminal], is_known: bool
 ) -> None:
+    """The first one is known from here, or it is only found in the cluster."""
     assert walked
-    terminal = Terminal(program.command("practice"), program.environment)
+    name = "second" if is_known else "third"
+    environment = dict(program.environment)
+    if not is_known:
+        environment["XDG_STATE_HOME"] = str(program.home / "state-of-another")
+    terminal = Terminal(program.command("practice"), environment)
     try:
-        terminal.wait_for("registry: 8 of 8 steps")
+        terminal.wait_for("registry: 8 of 8 steps" if is_known else "Begin one")
         terminal.wait_for("Start →")
-        terminal.press("Tab", "second", "Enter")
+        terminal.press(*(["Tab"] if is_known else []), name, "Enter")
         terminal.wait_for(TITLES[0])
-        told = terminal.wait_for(lambda text: button(text) in {"Look again", "Apply and verify"})
-        assert "holds the setup registry already" in " ".join(told.split()), told
-        terminal.press("F2")
-        assert "Next:" not in button(terminal.settle())
+        told = terminal.wait_for(lambda text: f"Namespace {name} in the cluster" in text and is_ready(text))
+        assert "[x] yes" in told
+        terminal.press("Enter")
+        terminal.wait_for(lambda text: button(text).startswith("Next:"))
+        terminal.press("Enter")
+        terminal.wait_for(TITLES[1])
+        terminal.wait_for(lambda text: f"{name}-123456789012-eu-west-1" in text and is_ready(text))
     finally:
         terminal.close()
 
