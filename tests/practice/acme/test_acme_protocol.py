@@ -334,7 +334,7 @@ def test_a_challenge_links_up_and_is_answered_once(known: Raw, web: WebServer) -
     assert found["status"] == "invalid"
     assert found["error"]["type"] == f"{PROBLEM}connection"
     web.heal()
-    assert known.post(challenge["url"], {}).json()["status"] == "invalid"
+    assert_problem(known.post(challenge["url"], {}), 400, "malformed")
     assert known.post(order["authorizations"][0], None).json()["status"] == "invalid"
 
 
@@ -408,13 +408,14 @@ def test_requests_for_certificates_are_checked(
     for csr, kind in (
         (None, "malformed"),
         ("AAAA", "malformed"),
-        (der(fresh, "other.practice.test"), "badCSR"),
-        (der(fresh, NAME, "other.practice.test"), "badCSR"),
+        (der(fresh, "other.practice.test"), "unauthorized"),
+        (der(fresh, NAME, "other.practice.test"), "unauthorized"),
         (der(own, NAME), "badCSR"),
         (der(curve, NAME), "badCSR"),
     ):
         refused = known.post(order["finalize"], {"csr": csr})
-        assert_problem(refused, 400, kind, "Error finalizing order :: ")
+        code = 403 if kind == "unauthorized" else 400
+        assert_problem(refused, code, kind, "Error finalizing order :: ")
     done = known.post(order["finalize"], {"csr": der(fresh, NAME.upper())})
     assert done.json()["status"] == "valid"
     chain = known.post(done.json()["certificate"], None)

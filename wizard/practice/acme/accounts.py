@@ -137,7 +137,10 @@ class Accounts:
 
 
 def check_binding(binding: dict[str, Any], request: Request, keys: Mapping[str, str]) -> None:
-    """Raises Problem "malformed", "badSignatureAlgorithm" or "unauthorized"; MAC keys are base64url text."""
+    """MAC keys are base64url text.
+
+    Raises Problem "malformed", "badSignatureAlgorithm", "badPublicKey" or "unauthorized".
+    """
     inner = jws.from_object(binding)
     algorithm = jws.MAC_ALGORITHMS.get(inner.text("alg") or "")
     if algorithm is None:
@@ -154,7 +157,7 @@ def check_binding(binding: dict[str, Any], request: Request, keys: Mapping[str, 
     if not algorithm.verify(encoding.decode(keys[kid].rstrip("=")), inner.signing_input, inner.signature):
         raise Problem("unauthorized", "external account binding JWS verification error")
     if jws.public_key(jws.payload_object(inner)) != request.key:
-        raise Problem("malformed", "external account binding payload is not the account's key")
+        raise Problem("badPublicKey", "external account binding payload is not the account's key")
 
 
 def read_contact(found: object) -> list[str]:

@@ -66,9 +66,11 @@ class Authorizations:
         found = next((c for c in authorization.challenges if c.kind == kind), None)
         if found is None:
             raise Problem("malformed", "No such challenge", status=404)
-        if request.payload is not None and found.status == "pending":
+        if request.payload is not None:
             if authorization.status != "pending":
                 raise Problem("malformed", "authorization must be pending")
+            if found.status != "pending":
+                raise Problem("malformed", f'challenge is "{found.status}", it cannot be answered again')
             self._begin(authorization, found, request.owner)
         headers = [("Link", f'<{self._desk.urls.authorization(identity)}>;rel="up"')]
         if found.status == "processing":

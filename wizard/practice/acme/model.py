@@ -99,9 +99,16 @@ class Authorization:
             "identifier": {"type": "dns", "value": self.name},
             "status": self.status,
             "expires": timestamp(self.expires),
-            "challenges": [c.to_json(urls, self.identity) for c in self.challenges],
+            "challenges": [c.to_json(urls, self.identity) for c in self._shown],
         }
         return found | ({"wildcard": True} if self.is_wildcard else {})
+
+    @property
+    def _shown(self) -> list[Challenge]:
+        """Once it is settled, only what settled it (section 7.1.4)."""
+        if self.status not in {"valid", "invalid"}:
+            return self.challenges
+        return [each for each in self.challenges if each.status == self.status]
 
     @property
     def problem(self) -> Problem | None:

@@ -136,7 +136,7 @@ def _requested_key(request: Request, order: Order) -> LeafKey:
     """The key that the request's CSR wants certified for the order's names. Raises Problem."""
     key, found = csr.read(request.members.get("csr"))
     if found != order.names:
-        raise Problem("badCSR", "CSR does not specify same identifiers as Order")
+        raise Problem("unauthorized", "CSR does not specify same identifiers as Order")
     if jws.is_key(request.key, key):
         raise Problem("badCSR", "certificate public key must be different than account key")
     return key
