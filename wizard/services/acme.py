@@ -114,7 +114,12 @@ class Acme:
             )
 
     def answer(self, challenge: Challenge) -> None:
-        """Tells the CA to look; it looks on its own time."""
+        """Tells the CA to look; it looks on its own time.
+
+        Not again where a run that was cut off has told it: Pebble refuses the second time.
+        """
+        if challenge.status != "pending":
+            return
         with self._explained(challenge.domain):
             # Sent as {}, for every kind of challenge (RFC 8555, 7.5.1).
             self._post(challenge.url, challenges.HTTP01Response(key_authorization=challenge.content))
@@ -163,7 +168,8 @@ class Acme:
         for each in found.challenges:
             if isinstance(each.chall, challenges.HTTP01 | challenges.DNS01):
                 content = each.chall.validation(self._key)
-                yield Challenge(each.chall.typ, domain, each.chall.encode("token"), content, each.uri)
+                token, status = each.chall.encode("token"), str(each.status.name)
+                yield Challenge(each.chall.typ, domain, token, content, each.uri, status)
 
     @property
     def _account_uri(self) -> str:
