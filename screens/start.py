@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
@@ -26,6 +27,7 @@ PRACTICE = (
     "You are in the practice world: AWS, a cluster, a CA and DNS that run on this machine only. Nothing "
     "costs money and nothing can break. The fields are filled in: Enter goes on."
 )
+FIRST_NAME = "registry"
 START_ACTIONS = (
     QUIT,
     Action("escape", "app.quit", "Quit", "Esc", is_hint=False),
@@ -35,6 +37,10 @@ START_ACTIONS = (
 
 class StartScreen(SizedScreen):
     BINDINGS = bindings(START_ACTIONS)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_begun_early = False
 
     def compose(self) -> ComposeResult:
         yield self.too_small()
@@ -47,7 +53,7 @@ class StartScreen(SizedScreen):
             yield Static("Begin one", classes="heading", id="begin", markup=False)
             with Horizontal(classes="field-line"):
                 yield Static("Name of the setup", classes="field-label", markup=False)
-                yield Input("registry", id="setup-name", compact=True)
+                yield Input(FIRST_NAME, id="setup-name", compact=True)
             yield Static(id="start-problem", classes="field-problem", markup=False)
         with Horizontal(id="buttons"):
             yield Button("Start →", id="primary", variant="primary", compact=True, disabled=True)
@@ -69,22 +75,45 @@ class StartScreen(SizedScreen):
 
     async def show_setups(self, setups: tuple[SetupRow, ...]) -> None:
         """The engine is there: the setups that were begun, and a live button."""
-        box, name = self.query_one("#setups", Vertical), self.query_one("#setup-name", Input)
-        lines = [self._line(row) for row in setups]
-        if lines:
-            await box.mount(Static("Go on with", classes="heading", markup=False), *lines)
-            self.query_one("#begin", Static).update("Or begin another, in a namespace of its own")
-            self.set_focus(lines[0])
-        if name.value in {row.name for row in setups}:
-            name.value, name.placeholder = "", "a name that is not there yet"
+        await self._list(setups)
+        name = self.query_one("#setup-name", Input)
+        await self.drain()
         button = self.query_one("#primary", Button)
         button.label, button.disabled = "Start →", False
+        if name.value != FIRST_NAME:
+            # Typed while all was loaded: the focus stays, and an Enter pressed too early counts now.
+            if self._is_begun_early:
+                self._begin()
+            return
+        standing = self.query(".setup").exclude(".-undone")
+        if standing:
+            self.set_focus(standing.first())
+        if FIRST_NAME in {row.name for row in setups}:
+            name.value, name.placeholder = "", "a name that is not there yet"
+        elif self._is_begun_early and not standing:
+            self._begin()
+
+    async def _list(self, setups: tuple[SetupRow, ...]) -> None:
+        box = self.query_one("#setups", Vertical)
+        await box.remove_children()
+        if not setups:
+            return
+        standing = [self._line(row) for row in setups if not row.is_undone]
+        undone = [self._line(row) for row in setups if row.is_undone]
+        if standing:
+            await box.mount(Static("Go on with", classes="heading", markup=False), *standing)
+        if undone:
+            heading = Static("Taken back; each can be done again", classes="heading", markup=False)
+            await box.mount(heading, *undone)
+        self.query_one("#begin", Static).update("Or begin another, in a namespace of its own")
 
     @staticmethod
     def _line(row: SetupRow) -> Button:
         far = "taken back" if row.is_undone else f"{row.steps_done} of {row.steps} steps"
         label = Content(clean(f"{row.name}: {far}, last touched {row.touched} UTC"))
-        return Button(label, name=row.name, classes="setup", compact=True)
+        return Button(
+            label, name=row.name, classes="setup -undone" if row.is_undone else "setup", compact=True
+        )
 
     def show_problem(self, problem: Problem) -> None:
         width = max(self.size.width - 34, 20)
@@ -98,8 +127,18 @@ class StartScreen(SizedScreen):
         else:
             self._begin()
 
+    def on_key(self, event: events.Key) -> None:
+        """Text typed while a setup of the list has the focus is a name: nothing else takes any."""
+        if event.is_printable and event.character != " " and isinstance(self.focused, Button):
+            event.stop()
+            name = self.query_one("#setup-name", Input)
+            self.set_focus(name)
+            name.post_message(events.Key(event.key, event.character))
+
     def on_input_submitted(self, _event: Input.Submitted) -> None:
-        if not self.query_one("#primary", Button).disabled:
+        if self.query_one("#primary", Button).disabled:
+            self._is_begun_early = True
+        else:
             self._begin()
 
     def _begin(self) -> None:

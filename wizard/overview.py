@@ -30,9 +30,12 @@ class SetupView:
         }
 
 
+_ORDER = (StepStatus.INTERRUPTED, StepStatus.DONE, StepStatus.UNDONE)
+
+
 def overview(root: Path) -> list[SetupView]:
-    """Every setup under a state root, by name."""
-    return [view(directory) for directory in setups(root)]
+    """Every setup under a state root: the unfinished first, those taken back last, else by name."""
+    return sorted((view(directory) for directory in setups(root)), key=lambda each: _ORDER.index(each.state))
 
 
 def view(directory: SetupDirectory) -> SetupView:

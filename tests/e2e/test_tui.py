@@ -83,6 +83,18 @@ def test_a_second_setup_is_led_into_a_namespace_of_its_own(
         terminal.close()
 
 
+def test_what_is_typed_before_all_is_loaded_is_not_lost(another: Program) -> None:
+    """The first start makes the world, which takes a second; the later one finds a setup to go on with."""
+    for name in ("early", "later"):
+        terminal = Terminal(another.command("practice"), another.environment)
+        try:
+            terminal.wait_for("Name of the setup")
+            terminal.press(name, "Enter")
+            terminal.wait_for(f"kube-registry  {name} ")
+        finally:
+            terminal.close()
+
+
 def test_killed_in_the_middle_it_goes_on_where_it_was(another: Program) -> None:
     killed = Terminal(another.command("practice"), another.environment)
     try:

@@ -10,7 +10,7 @@ from textual.widgets import Button, Checkbox, Input, Static
 
 from screens.app import WizardApp
 from screens.frame import StepScreen
-from screens.messages import Looked, Opened
+from screens.messages import Loaded, Looked, Opened, SetupRow
 from screens.modals import QuestionModal, TextModal
 from screens.session import Session
 from screens.start import StartScreen
@@ -39,6 +39,7 @@ class StillSession(Session):
         self.document = Answers().model_dump(mode="python")
         self.looked: list[StepId] = []
         self.applied: list[StepId] = []
+        self.opened: list[str] = []
         self._vault = Vault()
 
     @property
@@ -47,6 +48,9 @@ class StillSession(Session):
 
     def start(self) -> None:
         pass
+
+    def open(self, setup: str) -> None:
+        self.opened.append(setup)
 
     def look(self, step: StepId) -> None:
         self.looked.append(step)
@@ -162,8 +166,7 @@ async def test_an_invalid_answer_says_why_and_is_not_taken(pilot: Running) -> No
     name = pilot.app.screen.query_one("#field-bucket-name", Input)
     name.value = "Not_A_Bucket"
     await until(pilot, lambda: pilot.app.screen.query(".-invalid"))
-    row = pilot.app.screen.query_one(".-invalid")
-    problem = str(row.query_one(".field-problem", Static).render())
+    problem = str(pilot.app.screen.query_one(".-invalid").query_one(".field-problem", Static).render())
     assert "cannot be used" in problem
     assert "→" in problem
     assert session_of(pilot).document["bucket"]["name"] == ""
@@ -330,6 +333,59 @@ async def test_a_window_too_small_gets_a_notice(size: tuple[int, int], is_tiny: 
         assert isinstance(app.screen, StartScreen)
         assert app.screen.query_one("#too-small").display is is_tiny
         assert app.screen.query_one("#body").display is not is_tiny
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Running]:
+    """The first screen, still loading."""
+    app = WizardApp(Path, is_practice=True)
+    app.session = StillSession(app)
+    async with app.run_test(size=(80, 24)) as running:
+        await until(running, lambda: isinstance(app.screen, StartScreen) and app.focused)
+        yield running
+
+
+def row(name: str, steps_done: int, *, is_undone: bool = False) -> SetupRow:
+    return SetupRow(name, steps_done, 8, "2026-11-24 03:00", is_undone)
+
+
+async def test_the_first_name_is_replaced_by_typing(start: Running) -> None:
+    await start.press("n", "e", "w")
+    assert start.app.screen.query_one("#setup-name", Input).value == "new"
+
+
+async def test_what_is_typed_while_all_loads_is_kept_and_begun(start: Running) -> None:
+    name = start.app.screen.query_one("#setup-name", Input)
+    await start.press("n", "e", "w")
+    start.app.post_message(Loaded((row("old", 3),)))
+    await until(start, lambda: label(start) == "Start →")
+    assert (name.value, start.app.focused) == ("new", name)
+    await start.press("enter")
+    await until(start, lambda: session_of(start).opened == ["new"])
+
+
+async def test_an_enter_that_comes_too_early_counts_later(start: Running) -> None:
+    await start.press("n", "e", "w", "enter")
+    assert session_of(start).opened == []
+    start.app.post_message(Loaded((row("old", 3),)))
+    await until(start, lambda: session_of(start).opened == ["new"])
+
+
+async def test_what_is_typed_on_the_list_is_a_name(start: Running) -> None:
+    start.app.post_message(Loaded((row("registry", 3),)))
+    await until(start, lambda: str(getattr(start.app.focused, "label", "")).startswith("registry: 3 of 8"))
+    await start.press("n", "e", "w")
+    await until(start, lambda: start.app.screen.query_one("#setup-name", Input).value == "new")
+
+
+async def test_setups_taken_back_stand_last_and_never_have_the_focus(start: Running) -> None:
+    name = start.app.screen.query_one("#setup-name", Input)
+    start.app.post_message(Loaded((row("gone", 0, is_undone=True),)))
+    await until(start, lambda: label(start) == "Start →")
+    assert start.app.focused is name
+    start.app.post_message(Loaded((row("half", 3), row("gone", 0, is_undone=True))))
+    await until(start, lambda: getattr(start.app.focused, "name", "") == "half")
+    assert [button.name for button in start.app.screen.query(".setup")] == ["half", "gone"]
 
 
 async def test_help_tells_of_the_field_that_has_the_focus(pilot: Running) -> None:

@@ -9,8 +9,10 @@ import pytest
 
 from wizard.answers import Answers
 from wizard.errors import Held, Refused
+from wizard.events import STEPS, StepId, Verb
 from wizard.overview import overview
 from wizard.state import SetupDirectory, find_setup, setups
+from wizard.step import Change
 from wizard.vault import Vault
 
 
@@ -61,6 +63,21 @@ def test_setups_are_found_by_name_or_alone(state: Path) -> None:
     with pytest.raises(Refused, match="no setup called three"):
         find_setup(state, "three")
     assert [view.setup for view in overview(state)] == ["one", "two"]
+
+
+def test_what_can_be_gone_on_with_is_listed_first(state: Path) -> None:
+    change = Change("make", Verb.CREATE, "Thing", "x", "Make x")
+    for name in ("gone", "half", "whole"):
+        directory = SetupDirectory(state, name)
+        directory.save_answers(Answers(setup=name))
+        journal = directory.journal()
+        with journal.intend(StepId.CONNECT, change) as entry:
+            entry.done({})
+        for step in STEPS if name == "whole" else ():
+            journal.verified(step, probed="")
+        if name == "gone":
+            journal.standing()[0].undone()
+    assert [view.setup for view in overview(state)] == ["half", "whole", "gone"]
 
 
 def test_a_state_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
