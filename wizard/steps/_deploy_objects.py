@@ -61,15 +61,21 @@ def is_rolled_out(live: Object | None, wanted_digest: str, pod_digests: Iterable
     """Whether every Pod of the workload is of the wanted template and available."""
     if not live or is_ending(live):
         return False
-    status, replicas = live.get("status") or {}, int((live.get("spec") or {}).get("replicas", 1))
-    if int(status.get("observedGeneration", 0)) < int(metadata(live).get("generation", 0)):
+    if not is_observed(live):
         return False
+    status, replicas = live.get("status") or {}, int((live.get("spec") or {}).get("replicas", 1))
     counts = [status.get("replicas", 0), status.get("availableReplicas", 0)]
     if live.get("kind") == "Deployment":
         counts.append(status.get("updatedReplicas", 0))
     elif any(digest != wanted_digest for digest in pod_digests):
         return False
     return all(count == replicas for count in counts)
+
+
+def is_observed(live: Object) -> bool:
+    """Whether the workload's controller knows its last change."""
+    seen = (live.get("status") or {}).get("observedGeneration", 0)
+    return int(seen) >= int(metadata(live).get("generation", 0))
 
 
 def redacted(live: Object | None) -> Object | None:

@@ -29,6 +29,8 @@ def await_rollout(ctx: Context, wanted: Object) -> None:
 def replace_pods(ctx: Context, wanted: Object) -> int:
     """Deletes the Pods of another template one by one, each after a new one is ready; returns how many."""
     watch, replaced = Watch(ctx, wanted), 0
+    # A controller that has not seen the change yet would make the next Pod of the former template.
+    watch.wait(watch.is_observed, f"{objects.shown(wanted['kind'])} to take the change up")
     while stale := watch.stale_pods():
         pod = stale[0]
         watch.may_miss = len(stale) - 1
@@ -74,6 +76,9 @@ class Watch:
             return True
         self._look(live, pods)
         raise NotReady(self._seen(ready, enough))
+
+    def is_observed(self) -> bool:
+        return objects.is_observed(self._live())
 
     def stale_pods(self) -> list[dict[str, Any]]:
         return [
