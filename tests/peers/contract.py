@@ -91,7 +91,7 @@ class Api:
             data=data,
             params=query,
             headers={"Content-Type": kind, "Authorization": f"Bearer {token or self.side.token}"},
-            timeout=30,
+            timeout=60,
         )
         is_json = found.headers.get("Content-Type", "").startswith(JSON)
         return Answer(

@@ -7,7 +7,6 @@ import contextlib
 import ipaddress
 import json
 import os
-import socket
 import ssl
 import subprocess
 import time
@@ -22,8 +21,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-READY_S = 60.0
-END_S = 5.0
+from wizard.practice.node.ports import free_port
+
+READY_S = 120.0
+END_S = 30.0
 CONTROLLERS = (
     "deployment-controller",
     "replicaset-controller",
@@ -148,7 +149,7 @@ class RealKubernetes:
         )
         end = time.monotonic() + READY_S
         while time.monotonic() < end and all(process.poll() is None for process in self._processes):
-            with contextlib.suppress(OSError), opener.open(request, timeout=2):
+            with contextlib.suppress(OSError), opener.open(request, timeout=10):
                 return
             time.sleep(0.05)
         raise RuntimeError(f"no answer to {path} in {READY_S:.0f} s; the logs end so:\n{self._last_words()}")
@@ -159,12 +160,11 @@ class RealKubernetes:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Different ones; somebody else may take one before it is used, which shows as a failed start."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Different ones."""
+    found: set[int] = set()
+    while len(found) < count:
+        found.add(free_port())
+    return sorted(found)
 
 
 def _write_certificates(directory: Path) -> None:

@@ -13,6 +13,7 @@ from wizard.practice.kubeclient import KubeClient, KubeEndpoint
 from wizard.practice.kubevents import EventRecorder
 from wizard.practice.node import NodeAgent, PodPorts
 from wizard.services.cluster import Cluster
+from wizard.steps import _deploy_objects as objects
 
 pytestmark = pytest.mark.peers
 WaitFor = Callable[[Callable[[], Any], str], Any]
@@ -198,8 +199,11 @@ def test_a_controller_of_replicas_counts_ready_pods(
     for number, each in enumerate(found):
         agent.run(each, f"10.1.2.{number}")
 
+    def live() -> Obj:
+        return api.get(api.at("replicationcontrollers", "a")).ok()
+
     def ready() -> bool:
-        status = api.get(api.at("replicationcontrollers", "a")).ok()["status"]
+        status = live()["status"]
         return bool(status.get("readyReplicas") == status.get("availableReplicas") == 2)
 
     wait_for(ready, "both to count")
@@ -207,6 +211,8 @@ def test_a_controller_of_replicas_counts_ready_pods(
     changed = workload("ReplicationController", 2)
     changed["spec"]["template"]["metadata"]["annotations"] = {"serial": "2"}
     cluster.apply(changed)
+    # Until then, a Pod that goes is replaced by one of the former template.
+    wait_for(lambda: objects.is_observed(live()), "the controller to see the change")
     first = found[0]["metadata"]
     assert cluster.delete("v1", "Pod", first["name"], uid=first["uid"])
     agent.bury(found[0])
