@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 from acme import client, messages
-from josepy.jwa import ES256, RS256
+from josepy.jwa import ES256, ES384, ES512, RS256, JWASignature
 from josepy.jwk import JWK, JWKEC
 
 from wizard.endpoints import Endpoints
@@ -22,7 +22,7 @@ class Network(client.ClientNetwork):
     """`retry_after` and `links` are those of the last answer; close the session after use."""
 
     def __init__(self, key: JWK, endpoints: Endpoints, *, ca_file: str = "") -> None:
-        super().__init__(key, alg=ES256 if isinstance(key, JWKEC) else RS256)
+        super().__init__(key, alg=algorithm_of(key))
         self.session.close()
         self.session = web.session(endpoints, ca_file=ca_file)
         self.session.hooks["response"].append(self._remember)
@@ -42,6 +42,11 @@ class Network(client.ClientNetwork):
         self.retry_after = moment(answer.headers)
         terms = [url for url in links(answer, "terms-of-service") if url]
         self.terms = terms[0] if terms else ""
+
+
+def algorithm_of(key: JWK) -> JWASignature:
+    """The one that fits the key (RFC 7518, 3.1)."""
+    return {256: ES256, 384: ES384, 521: ES512}[key.key.key_size] if isinstance(key, JWKEC) else RS256
 
 
 def links(answer: requests.Response, relation: str) -> list[str]:

@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from josepy import json_util
 from josepy.errors import Error as JoseError
 from josepy.interfaces import JSONDeSerializable
-from josepy.jwa import ES256, RS256
 from josepy.jwk import JWK, JWKEC, JWKRSA
 from pydantic import SecretStr
 
@@ -25,7 +24,7 @@ from wizard.endpoints import Endpoints
 from wizard.errors import Problem, WizardError
 from wizard.services import web
 from wizard.services._acme_directory import not_acme, read_directory
-from wizard.services._acme_network import Network, kind_of, links
+from wizard.services._acme_network import Network, algorithm_of, kind_of, links
 from wizard.services._acme_values import Authorization, Challenge, Directory, Order, RateLimited
 from wizard.services._acme_words import Refusal, not_proven, refused
 from wizard.services.certificates import read_key
@@ -145,11 +144,11 @@ class Acme:
         """The account goes on with another key (RFC 8555, 7.3.5): a JWS by the new one inside ours."""
         new, url = _jwk(new_key_pem), self._client.directory["keyChange"]
         wanted = {"account": self._account_uri, "oldKey": self._key.public_key().to_partial_json()}
-        signed = jws.JWS.sign(json.dumps(wanted).encode(), new, _algorithm(new), nonce=None, url=url)
+        signed = jws.JWS.sign(json.dumps(wanted).encode(), new, algorithm_of(new), nonce=None, url=url)
         with self._explained():
             self._post(url, _Raw(signed.to_partial_json()))
         self._key = self._net.key = new
-        self._net.alg = _algorithm(new)
+        self._net.alg = algorithm_of(new)
 
     def deactivate(self) -> None:
         """The account is given up for good (RFC 8555, 7.3.6); its certificates stay valid."""
@@ -219,10 +218,6 @@ class _Raw(JSONDeSerializable):
 def _jwk(key_pem: bytes) -> JWK:
     key = read_key(key_pem, "The ACME account's key")
     return JWKEC(key=key) if isinstance(key, ec.EllipticCurvePrivateKey) else JWKRSA(key=key)
-
-
-def _algorithm(key: JWK) -> Any:
-    return ES256 if isinstance(key, JWKEC) else RS256
 
 
 def _order(url: str, answer: requests.Response) -> Order:
