@@ -111,16 +111,19 @@ class S3Probe:
         return made["UploadId"]
 
     def _delete(self, keys: list[str]) -> None:
-        """As the driver does it, by DeleteObjects, which tells a refusal for each key."""
+        """As the driver does it, by DeleteObjects, which tells a refusal, and a marker, for each key."""
         with self._asked("s3:DeleteObject"):
-            answer = self._client.delete_objects(Bucket=self._bucket, Delete=_all_of(keys))
+            wanted = {**_all_of(keys), "Quiet": False}
+            answer = self._client.delete_objects(Bucket=self._bucket, Delete=wanted)
+            self._is_versioned |= any(each.get("DeleteMarker") for each in answer.get("Deleted", []))
             for refused in answer.get("Errors", []):
                 told: Any = {"Code": refused.get("Code", ""), "Message": refused.get("Message", "")}
                 raise ClientError({"Error": told, "ResponseMetadata": _metadata(403)}, "DeleteObjects")
         self._keys -= set(keys)
 
     def _saw_version(self, answer: Any) -> None:
-        self._is_versioned = self._is_versioned or answer.get("VersionId", "null") != "null"
+        """A version is told of, "null" where their keeping is suspended, unless none were ever kept."""
+        self._is_versioned = self._is_versioned or "VersionId" in answer
 
     @contextmanager
     def _asked(self, action: str) -> Iterator[None]:

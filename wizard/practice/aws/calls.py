@@ -19,7 +19,10 @@ READING = ("Get", "List", "Describe", "Head", "Simulate", "Select", "Lookup")
 
 @dataclass
 class Call:
-    """`caller` is set once the signature is verified; `path` holds the values from the URL's path."""
+    """`caller` is set once the signature is verified; `path` holds the values from the URL's path.
+
+    `versions` are an object's older ones, kept while moto writes.
+    """
 
     environ: dict[str, Any]
     headers: dict[str, str]
@@ -29,6 +32,7 @@ class Call:
     operation: str = ""
     path: dict[str, str] = field(default_factory=dict)
     caller: Caller | None = None
+    versions: list[Any] = field(default_factory=list)
 
     @property
     def method(self) -> str:

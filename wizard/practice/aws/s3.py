@@ -8,7 +8,14 @@ from wizard.practice.aws.calls import Call
 from wizard.practice.aws.errors import AwsError
 from wizard.practice.aws.gate import Account, AfterMends, Mends
 from wizard.practice.aws.permissions import denial, may
-from wizard.practice.aws.s3_uploads import check_part_order, hide_null_version, list_uploads, note_upload
+from wizard.practice.aws.s3_uploads import check_completion, check_upload, list_uploads, note_upload
+from wizard.practice.aws.s3_versions import (
+    bring_versions_back,
+    delete_object,
+    delete_suspended,
+    is_suspended,
+    remember_versions,
+)
 
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 IP_SHAPED = re.compile(r"\d+\.\d+\.\d+\.\d+")
@@ -16,6 +23,13 @@ RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
 RESERVED_ENDS = ("-s3alias", "--ol-s3", "--x-s3", "--table-s3", ".mrap")
 NAMESPACE_HEADER = "x-amz-bucket-namespace"
 HARMLESS_ACLS = frozenset({"private", "bucket-owner-full-control"})
+LIFECYCLE_ACTIONS = (
+    "Expiration",
+    "Transitions",
+    "NoncurrentVersionExpiration",
+    "NoncurrentVersionTransitions",
+    "AbortIncompleteMultipartUpload",
+)
 TAG_TEXT = re.compile(r"[\w\s+=.:/@-]*")
 MOST_TAGS, LONGEST_TAG_KEY, LONGEST_TAG_VALUE = 50, 128, 256
 
@@ -80,6 +94,30 @@ def check_tags(_: Account, call: Call) -> None:
             raise AwsError("InvalidTag", message, details={"TagKey": key, "TagValue": value})
 
 
+def keep_empty_values(account: Account, call: Call, _headers: dict[str, str]) -> None:
+    """A tag's value may be empty, which moto takes for none."""
+    tags = {tag["Key"]: tag.get("Value") or "" for tag in call.params["Tagging"].get("TagSet") or []}
+    moto_parts.backend("s3", account.number, "").put_bucket_tagging(call.path["Bucket"], tags)
+
+
+def check_lifecycle(_: Account, call: Call) -> None:
+    """Source: S3 user guide, "Lifecycle configuration elements"."""
+    for rule in (call.params.get("LifecycleConfiguration") or {}).get("Rules") or []:
+        if not any(rule.get(action) for action in LIFECYCLE_ACTIONS):
+            raise AwsError("InvalidRequest", "At least one action needs to be specified in a rule")
+        aborting = rule.get("AbortIncompleteMultipartUpload")
+        if aborting and int(aborting.get("DaysAfterInitiation") or 0) <= 0:
+            message = (
+                "'DaysAfterInitiation' for AbortIncompleteMultipartUpload action must be a positive integer"
+            )
+            raise AwsError("InvalidArgument", message)
+
+
+def before_write(account: Account, call: Call) -> None:
+    check_acl(account, call)
+    remember_versions(account, call)
+
+
 def check_acl(account: Account, call: Call) -> None:
     wanted = call.headers.get("x-amz-acl")
     if wanted is None or wanted in HARMLESS_ACLS:
@@ -107,27 +145,46 @@ def delete_objects(account: Account, call: Call) -> dict[str, Any] | None:
             refusal = denial("s3", call.caller, action, resource, decision)
             errors.append({"Key": item["Key"], "Code": refusal.code, "Message": refusal.message})
     is_quiet = bool(call.params["Delete"].get("Quiet"))
-    if not errors and not is_quiet:
+    if not errors and not is_quiet and not is_suspended(account, call):
         return None
+    deleted = [_delete_one(account, call, item["Key"], item.get("VersionId")) for item in allowed]
+    return {"Errors": errors, "Deleted": [] if is_quiet else deleted}
+
+
+def _delete_one(account: Account, call: Call, key: str, version: str | None) -> dict[str, Any]:
+    told: dict[str, Any] = {"Key": key} | ({"VersionId": version} if version else {})
+    if is_suspended(account, call):
+        marker = delete_suspended(account, call, key, version)
+        if marker.get("DeleteMarker"):
+            told |= {"DeleteMarker": True, "DeleteMarkerVersionId": marker["VersionId"]}
+        return told
     backend = moto_parts.backend("s3", account.number, "")
-    for item in allowed:
-        backend.delete_object(bucket, item["Key"], version_id=item.get("VersionId"))
-    return {"Errors": errors, "Deleted": [] if is_quiet else [{"Key": item["Key"]} for item in allowed]}
+    _, meta = backend.delete_object(call.path["Bucket"], key, version_id=version)
+    if meta.get("delete-marker") and not version:
+        told |= {"DeleteMarker": True, "DeleteMarkerVersionId": meta["version-id"]}
+    return told
 
 
 BEFORE: Mends = {
     ("s3", "CreateBucket"): check_new_bucket,
+    ("s3", "DeleteObject"): delete_object,
     ("s3", "DeleteObjects"): delete_objects,
-    ("s3", "PutObject"): check_acl,
-    ("s3", "CopyObject"): check_acl,
+    ("s3", "PutObject"): before_write,
+    ("s3", "CopyObject"): before_write,
     ("s3", "CreateMultipartUpload"): check_acl,
-    ("s3", "CompleteMultipartUpload"): check_part_order,
+    ("s3", "UploadPart"): check_upload,
+    ("s3", "UploadPartCopy"): check_upload,
+    ("s3", "CompleteMultipartUpload"): check_completion,
     ("s3", "ListMultipartUploads"): list_uploads,
     ("s3", "PutBucketTagging"): check_tags,
+    ("s3", "PutBucketLifecycleConfiguration"): check_lifecycle,
 }
 AFTER: AfterMends = {
     ("s3", "CreateBucket"): give_defaults,
     ("s3", "DeleteBucketEncryption"): restore_encryption,
+    ("s3", "PutBucketTagging"): keep_empty_values,
+    ("s3", "PutObject"): bring_versions_back,
+    ("s3", "CopyObject"): bring_versions_back,
     ("s3", "CreateMultipartUpload"): note_upload,
-    ("s3", "CompleteMultipartUpload"): hide_null_version,
+    ("s3", "CompleteMultipartUpload"): bring_versions_back,
 }

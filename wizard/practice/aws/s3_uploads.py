@@ -10,9 +10,9 @@ from wizard.practice.aws import moto_parts
 from wizard.practice.aws.calls import Call
 from wizard.practice.aws.errors import AwsError
 from wizard.practice.aws.gate import Account
+from wizard.practice.aws.s3_versions import remember_versions
 
 MOST_UPLOADS = 1000
-VERSION_HEADER = "x-amz-version-id"
 
 
 def note_upload(account: Account, call: Call, _headers: dict[str, str]) -> None:
@@ -25,20 +25,33 @@ def note_upload(account: Account, call: Call, _headers: dict[str, str]) -> None:
             upload.initiator = {"ID": call.caller.arn, "DisplayName": call.caller.user_name or ""}
 
 
-def check_part_order(_: Account, call: Call) -> None:
+def check_upload(account: Account, call: Call) -> None:
+    bucket = moto_parts.backend("s3", account.number, "").buckets[call.path["Bucket"]]
+    upload = call.arguments.get("uploadId", "")
+    if upload not in bucket.multiparts:
+        message = (
+            "The specified upload does not exist. The upload ID may be invalid, or the upload may have been "
+            "aborted or completed."
+        )
+        raise AwsError("NoSuchUpload", message, 404, details={"UploadId": upload})
+
+
+def check_completion(account: Account, call: Call) -> None:
+    """To complete an upload once more is no error."""
+    bucket = moto_parts.backend("s3", account.number, "").buckets[call.path["Bucket"]]
+    made_by = getattr(getattr(bucket.keys.get(call.path["Key"]), "multipart", None), "id", "")
+    if made_by != call.arguments.get("uploadId"):
+        check_upload(account, call)
+        _check_part_order(call)
+        remember_versions(account, call)
+
+
+def _check_part_order(call: Call) -> None:
     parts = (call.params.get("MultipartUpload") or {}).get("Parts") or []
     numbers = [part.get("PartNumber", 0) for part in parts]
     if numbers != sorted(set(numbers)):
         message = "The list of parts was not in ascending order. Parts must be ordered by part number."
         raise AwsError("InvalidPartOrder", message)
-
-
-def hide_null_version(account: Account, call: Call, headers: dict[str, str]) -> None:
-    """A bucket that never kept versions tells of none."""
-    bucket = moto_parts.backend("s3", account.number, "").buckets[call.path["Bucket"]]
-    if not bucket.versioning_status:
-        for name in [name for name in headers if name.lower() == VERSION_HEADER]:
-            del headers[name]
 
 
 def list_uploads(account: Account, call: Call) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 Source: "AWS Signature Version 4 for API requests" in the IAM user guide.
 """
 
+import base64
 import hashlib
 import hmac
 import re
@@ -117,6 +118,13 @@ def check_signature(
     if re.fullmatch("[0-9a-f]{64}", claimed) and claimed != hashlib.sha256(body).hexdigest():
         message = "The provided 'x-amz-content-sha256' header does not match what was computed."
         raise AwsError("XAmzContentSHA256Mismatch", message)
+    told = headers.get("content-md5", "")
+    if signature.service == "s3" and told and told != _md5(body):
+        raise AwsError("BadDigest", "The Content-MD5 you specified did not match what we received.")
+
+
+def _md5(body: bytes) -> str:
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
 
 
 def mismatch(service: str) -> AwsError:
