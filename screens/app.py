@@ -10,7 +10,7 @@ from textual.app import App
 from screens.forms import FORMS
 from screens.frame import StepScreen
 from screens.messages import Broken, Ended, Happened, Loaded, Looked, Opened, Standing, Suggested
-from screens.modals import QuestionModal, TextModal
+from screens.modals import QuestionModal, QuitModal, TextModal
 from screens.session import Session
 from screens.start import StartScreen
 from screens.view import StepView
@@ -75,9 +75,16 @@ class WizardApp(App[int]):
             self._open_step(STEPS[following])
 
     def go_back(self, step: StepId) -> None:
-        before = STEPS.index(step) - 1
-        if before >= 0 and not self.views[step].is_running:
-            self._open_step(STEPS[before])
+        """Before the first step there is the first screen, with the list of setups as it is now."""
+        if self.views[step].is_running:
+            return
+        if step is STEPS[0]:
+            self.setup = ""
+            self._start_screen.wait()
+            self.pop_screen()
+            self.session.leave()
+        else:
+            self._open_step(STEPS[STEPS.index(step) - 1])
 
     def stop(self, step: StepId) -> None:
         """Takes effect between two requests."""
@@ -109,17 +116,21 @@ class WizardApp(App[int]):
         return (*first, *self.session.snippets())
 
     async def action_quit(self) -> None:
-        if isinstance(self.screen, QuestionModal):
+        """Asks where something would be broken off: a step, or a question that is open."""
+        if isinstance(self.screen, QuitModal):
             return
         running = next((step for step in STEPS if self.views[step].is_running), None)
-        if running is None:
+        if running is not None:
+            question = (
+                f"The step {running.value} is being carried out. What is done is recorded, and the next "
+                "start goes on from there."
+            )
+            self.push_screen(QuitModal("Quit in the middle?", question, yes="Quit", no="Stay"), self._leave)
+        elif isinstance(self.screen, QuestionModal):
+            question = "The question stays open. All answers are saved, and the next start asks again."
+            self.push_screen(QuitModal("Quit now?", question, yes="Quit", no="Stay"), self._leave)
+        else:
             self._leave(leave=True)
-            return
-        question = (
-            f"The step {running.value} is being carried out. What is done is recorded, and the next start "
-            "goes on from there."
-        )
-        self.push_screen(QuestionModal("Quit in the middle?", question, yes="Quit", no="Stay"), self._leave)
 
     def _leave(self, leave: bool | None) -> None:
         if leave:
@@ -144,6 +155,7 @@ class WizardApp(App[int]):
 
     def on_opened(self, message: Opened) -> None:
         self.setup = message.setup
+        self.views = {step: StepView() for step in STEPS}
         self._open_step(message.first)
         if message.first is not StepId.CONNECT:
             for step in STEPS[: STEPS.index(message.first)]:
@@ -178,8 +190,11 @@ class WizardApp(App[int]):
             screen.show_look()
 
     def on_suggested(self, message: Suggested) -> None:
+        screen = self.step_screen
+        if screen is None:
+            return
         for (table, key), value in message.values.items():
-            if self.session.put(table, key, value) is None and (screen := self.step_screen):
+            if self.session.put(table, key, value) is None:
                 screen.fill(table, key, value)
 
     def on_happened(self, message: Happened) -> None:

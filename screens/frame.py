@@ -327,7 +327,6 @@ class StepScreen(SizedScreen):
         view = self.view
         primary, back = self.query_one("#primary", Button), self.query_one("#back", Button)
         back.label = "Stop" if view.is_running else "Back"
-        back.disabled = self.step is STEPS[0] and not view.is_running
         primary.label = self._label(view)
 
     def render_hints(self) -> None:

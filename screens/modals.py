@@ -49,6 +49,10 @@ class QuestionModal(ModalScreen[bool]):
         self.dismiss(answer)
 
 
+class QuitModal(QuestionModal):
+    """The question whether to quit; it may lie over another one."""
+
+
 class TextModal(ModalScreen[None]):
     """A text to read, such as help; any of its keys closes it."""
 

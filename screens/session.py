@@ -55,6 +55,11 @@ class Session:
     def open(self, setup: str) -> None:
         self._jobs.put(lambda: self._job("open", None, lambda: self._open(setup)))
 
+    def leave(self) -> None:
+        """Lets go of the setup that is open; a Loaded message with the setups as they are now follows."""
+        self._look_number += 1
+        self._jobs.put(lambda: self._job("leave", None, self._leave))
+
     def stand(self) -> None:
         """Looks at all steps; a Standing message follows."""
         self._jobs.put(lambda: self._job("stand", None, self._stand))
@@ -131,24 +136,33 @@ class Session:
     def _begin(self) -> None:
         try:
             self._root = self._enter()
-            from wizard.overview import overview
-
-            rows = tuple(
-                SetupRow(
-                    view.setup,
-                    len(view.done),
-                    len(STEPS),
-                    f"{view.touched:%Y-%m-%d %H:%M}",
-                    view.state.value == "undone",
-                )
-                for view in overview(self._root)
-            )
-            self._post(Loaded(rows))
+            self._list()
             import wizard.engine  # noqa: F401 - loaded while the person reads the first screen
         except WizardError as error:
             self._post(Broken(error.problem))
         except Exception as error:  # noqa: BLE001 - a sentence on the screen, never a traceback over it
             self._post(Broken(_unforeseen(error)))
+
+    def _list(self) -> None:
+        from wizard.overview import overview
+
+        rows = tuple(
+            SetupRow(
+                view.setup,
+                len(view.done),
+                len(STEPS),
+                f"{view.touched:%Y-%m-%d %H:%M}",
+                view.state.value == "undone",
+            )
+            for view in overview(self._root)
+        )
+        self._post(Loaded(rows))
+
+    def _leave(self) -> None:
+        self._held.close()
+        self._held = ExitStack()
+        self._engine = None
+        self._list()
 
     def _job(self, name: str, step: StepId | None, work: Callable[[], None]) -> None:
         problem: Problem | None = None
@@ -253,7 +267,7 @@ class Session:
         warnings: tuple[Problem, ...] = ()
         try:
             scout.inspect(_to_be_seen(scout, step))
-            if own := self._own_place(scout):
+            if number == self._look_number and (own := self._own_place(scout)):
                 self._post(Suggested(own))
                 return
             plan = scout.plan(step).event(step)

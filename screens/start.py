@@ -71,7 +71,15 @@ class StartScreen(SizedScreen):
             self.add_class("-practice")
             self.query_one("#practice-text", Static).update(PRACTICE)
         self.query_one("#setup-name", Input).focus()
-        self.query_one("#primary", Button).label = "Loading …"
+        self.wait()
+
+    def wait(self) -> None:
+        """The list is being read anew."""
+        self._is_begun_early = False
+        name, button = self.query_one("#setup-name", Input), self.query_one("#primary", Button)
+        name.value, name.placeholder = FIRST_NAME, ""
+        button.label, button.disabled = "Loading …", True
+        self.query_one("#start-problem", Static).update("")
 
     async def show_setups(self, setups: tuple[SetupRow, ...]) -> None:
         """The engine is there: the setups that were begun, and a live button."""

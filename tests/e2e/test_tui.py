@@ -84,13 +84,21 @@ def test_a_second_setup_is_led_into_a_namespace_of_its_own(
 
 
 def test_what_is_typed_before_all_is_loaded_is_not_lost(another: Program) -> None:
-    """The first start makes the world, which takes a second; the later one finds a setup to go on with."""
+    """The first start makes the world, which takes a second; the later one finds a setup to go on with.
+
+    From the first step Esc leads back to the list.
+    """
     for name in ("early", "later"):
         terminal = Terminal(another.command("practice"), another.environment)
         try:
             terminal.wait_for("Name of the setup")
             terminal.press(name, "Enter")
             terminal.wait_for(f"kube-registry  {name} ")
+            terminal.press("Esc")
+            terminal.wait_for(f"{name}: 0 of 8 steps")
+            terminal.wait_for("Start →")
+            terminal.press("Ctrl+Q")
+            assert terminal.wait_for_exit() == 0
         finally:
             terminal.close()
 

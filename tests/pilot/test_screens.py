@@ -40,6 +40,7 @@ class StillSession(Session):
         self.looked: list[StepId] = []
         self.applied: list[StepId] = []
         self.opened: list[str] = []
+        self.has_left = False
         self._vault = Vault()
 
     @property
@@ -51,6 +52,9 @@ class StillSession(Session):
 
     def open(self, setup: str) -> None:
         self.opened.append(setup)
+
+    def leave(self) -> None:
+        self.has_left = True
 
     def look(self, step: StepId) -> None:
         self.looked.append(step)
@@ -257,6 +261,31 @@ async def test_quitting_in_the_middle_asks_and_focuses_stay(pilot: Running) -> N
     assert pilot.app.is_running
     await pilot.press("ctrl+q", "right", "enter")
     await until(pilot, lambda: pilot.app.return_value == 0)
+
+
+async def test_quitting_while_a_question_is_open_asks_and_keeps_the_question(pilot: Running) -> None:
+    await look(pilot, consents=(ConsentView("adopt", "bucket", "May the bucket be used?"),))
+    await pilot.press("f2", "ctrl+q", "ctrl+q")
+    await until(pilot, lambda: "Quit now?" in shown(pilot, "dialog-title"))
+    await pilot.press("enter")
+    await until(pilot, lambda: "Only you can decide this" in shown(pilot, "dialog-title"))
+    await pilot.press("ctrl+q", "y")
+    await until(pilot, lambda: pilot.app.return_value == 0)
+
+
+async def test_before_the_first_step_there_is_the_list_of_setups(pilot: Running) -> None:
+    await pilot.press("escape")
+    await until(pilot, lambda: step_of(pilot) is StepId.CONNECT)
+    await pilot.press("escape")
+    await until(pilot, lambda: isinstance(pilot.app.screen, StartScreen) and session_of(pilot).has_left)
+    pilot.app.post_message(Loaded((row("registry", 0),)))
+    await until(pilot, lambda: getattr(pilot.app.focused, "name", "") == "registry")
+    await pilot.press("enter")
+    await until(pilot, lambda: session_of(pilot).opened == ["registry"])
+    app_of(pilot).views[StepId.BUCKET].status = StepStatus.DONE
+    pilot.app.post_message(Opened("other", Answers().model_dump(mode="python"), StepId.CONNECT))
+    await until(pilot, lambda: app_of(pilot).step_screen is not None and step_of(pilot) is StepId.CONNECT)
+    assert app_of(pilot).steps_done == 0, "what was seen of another setup is forgotten"
 
 
 async def test_escape_stops_what_runs_and_else_goes_back(pilot: Running) -> None:
