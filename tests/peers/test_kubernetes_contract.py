@@ -205,6 +205,9 @@ def test_a_quota_is_named(api: Api, cluster: Cluster, wait_for: WaitFor) -> None
     cluster.create({**quota, "spec": {"hard": {"services.loadbalancers": "0"}}})
     path = api.at("resourcequotas", "q")
     wait_for(lambda: api.get(path).ok()["status"].get("used"), "the quota to count")
+    wait_for(
+        lambda: api.post(api.at("services"), balancer("a"), dryRun="All").code == 403, "the quota to hold"
+    )
     answer = api.post(api.at("services"), balancer("a"))
     what = ", ".join(
         f"{w}: services.loadbalancers={n}" for w, n in (("requested", 1), ("used", 0), ("limited", 0))

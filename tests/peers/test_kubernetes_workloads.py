@@ -115,12 +115,14 @@ def answers(**deploy: object) -> Answers:
     return from_mapping({"setup": "team", "bucket": {"name": "reg-prod"}, "deploy": deploy})
 
 
-def restrict(api: Api) -> None:
+def restrict(api: Api, wait_for: WaitFor) -> None:
+    """Returns when Pods are held to it: what admits them sees the namespace change a little later."""
     labels = {
         "pod-security.kubernetes.io/enforce": "restricted",
         "pod-security.kubernetes.io/warn": "restricted",
     }
     api.merge(f"/api/v1/namespaces/{api.namespace}", {"metadata": {"labels": labels}}).ok()
+    wait_for(lambda: api.post(api.at("pods"), pod("trial"), dryRun="All").code == 403, "the restriction")
 
 
 # Workloads
@@ -452,8 +454,8 @@ def test_a_deployment_goes_with_all_it_made(api: Api, cluster: Cluster, wait_for
 # Pod Security, the wizard's own manifests, Events
 
 
-def test_restricted_refuses_in_its_own_words(api: Api, cluster: Cluster) -> None:
-    restrict(api)
+def test_restricted_refuses_in_its_own_words(api: Api, cluster: Cluster, wait_for: WaitFor) -> None:
+    restrict(api, wait_for)
     answer = api.post(api.at("pods"), pod("a"))
     assert answer.refusal == (403, "Forbidden", f'pods "a" is forbidden: {REFUSAL}')
     cluster.apply(workload("Deployment"), dry_run=True)
@@ -468,7 +470,7 @@ def _plain(warnings: list[str]) -> list[str]:
 
 
 def test_a_refused_pod_shows_at_its_workload(api: Api, cluster: Cluster, wait_for: WaitFor) -> None:
-    restrict(api)
+    restrict(api, wait_for)
     cluster.apply(workload("Deployment"))
 
     def failure() -> bool:
@@ -485,8 +487,10 @@ def test_a_refused_pod_shows_at_its_workload(api: Api, cluster: Cluster, wait_fo
 
 @pytest.mark.parametrize("kind", ["Deployment", "ReplicationController"])
 @pytest.mark.parametrize("image", ["registry:3", "registry:2.8.3"])
-def test_our_workload_is_admitted_and_stays(api: Api, cluster: Cluster, kind: str, image: str) -> None:
-    restrict(api)
+def test_our_workload_is_admitted_and_stays(
+    api: Api, cluster: Cluster, kind: str, image: str, wait_for: WaitFor
+) -> None:
+    restrict(api, wait_for)
     wanted = manifests.workload(answers(workload=kind, image=image, replicas=3), INPUTS)
     cluster.apply(wanted, dry_run=True)
     template = wanted["spec"]["template"]
