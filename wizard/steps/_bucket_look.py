@@ -10,6 +10,7 @@ from wizard import ownership
 from wizard.errors import AccessDenied, Problem
 from wizard.facts import BucketFacts
 from wizard.parallel import side_by_side
+from wizard.services.aws import offers
 from wizard.services.aws.errors import FOREIGN
 from wizard.steps._bucket_plan import BLOCK_ALL
 
@@ -24,7 +25,8 @@ REGION_HEADER = "x-amz-bucket-region"
 def look_at_bucket(aws: "Aws", name: str, *, unminded: Collection[str] = ()) -> BucketFacts:
     """For an absent bucket `aws_region` is where it would be made. Raises WizardError.
 
-    A look that is refused is a problem, unless its action is `unminded`: the answers leave that setting be.
+    A look that is refused or not offered is a problem, unless its action is `unminded`: the answers leave
+    that setting be.
     """
     account = aws.identity().account_id
     state, region = _whose(aws, name, account)
@@ -87,7 +89,7 @@ def _settings(aws: "Aws", name: str, region: str, unminded: Collection[str]) -> 
                 if error.response.get("Error", {}).get("Code", "") == absent:
                     return None
                 told = aws.explain(error, action)
-                if not isinstance(told, AccessDenied):
+                if not isinstance(told, AccessDenied) and told.problem.code != offers.CODE:
                     raise told from error
                 if action not in unminded:
                     problems.append(told.problem)

@@ -18,6 +18,7 @@ from wizard.errors import (
     WizardError,
 )
 from wizard.services.aws.denials import denial
+from wizard.services.aws.offers import not_offered
 
 FOREIGN = (ClientError, boto.BotoCoreError, ResponseParserError)
 SKEWED = re.compile(r"signature (?:expired|not yet current)|request time and the current time", re.IGNORECASE)
@@ -354,6 +355,7 @@ def _not_signed_up(seen: Seen) -> WizardError:
 
 
 _CODES: Mapping[str, Explain] = {
+    "NotImplemented": not_offered,
     **dict.fromkeys(("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"), _expired),
     **dict.fromkeys(
         (
