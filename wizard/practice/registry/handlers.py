@@ -59,12 +59,13 @@ class ApiHandler(HttpHandler):
     def _send(self, request: Request, response: Response) -> None:
         self.send_response_only(response.status)
         headers = dict(response.headers)
-        if request.path.startswith("/v2"):
+        # What is said before the routes are asked has not gone through the real one's own handler either.
+        if request.path != "/" and response.status != 503:
             headers |= {
                 "Docker-Distribution-Api-Version": "registry/2.0",
                 "X-Content-Type-Options": "nosniff",
             }
-        if response.status not in {204, 304}:
+        if response.status not in {204, 304} and (response.size or self.command != "HEAD"):
             headers["Content-Length"] = str(response.size)
         if self.close_connection:
             headers["Connection"] = "close"

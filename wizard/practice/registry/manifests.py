@@ -3,9 +3,10 @@
 import hashlib
 import json
 import re
+from collections.abc import Container
 from typing import Any
 
-from wizard.practice.registry.errors import ApiError
+from wizard.practice.registry.errors import ApiError, digest_invalid
 from wizard.practice.registry.store import Store
 from wizard.practice.registry.uploads import blob_path, layer_path
 
@@ -28,9 +29,14 @@ class Manifests:
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         manifest = _parsed(content)
         if _is_digest(reference) and reference != digest:
-            raise ApiError(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
-        if (manifest.get("mediaType") or media_type) not in KNOWN or not media_type:
-            raise ApiError(400, "MANIFEST_INVALID", "manifest invalid", f"unsupported type {media_type!r}")
+            raise digest_invalid()
+        kind = media_type.partition(";")[0].strip()
+        if kind not in KNOWN:
+            detail = f"unsupported manifest media type and no default available: {kind}"
+            raise ApiError(400, "MANIFEST_INVALID", "manifest invalid", detail)
+        if manifest.get("mediaType", kind) != kind:
+            detail = f"mediaType in manifest should be '{kind}' not '{manifest['mediaType']}'"
+            raise ApiError(400, "MANIFEST_INVALID", "manifest invalid", detail)
         self._check_parts(name, manifest)
         self._store.put(blob_path(digest), content)
         self._store.put(_revision(name, digest), digest.encode())
@@ -40,8 +46,22 @@ class Manifests:
             self._store.put(f"{tag}current/link", digest.encode())
         return digest
 
-    def get(self, name: str, reference: str) -> tuple[str, str, bytes]:
-        """Digest, media type, content."""
+    def get(self, name: str, reference: str, accepted: Container[str]) -> tuple[str, str, bytes]:
+        """Digest, media type, content; for a list that is not accepted, its part for linux/amd64."""
+        digest, media_type, content = self._find(name, reference)
+        if media_type == OCI_MANIFEST and media_type not in accepted:
+            message = "OCI manifest found, but accept header does not support OCI manifests"
+            raise ApiError(404, "MANIFEST_UNKNOWN", message)
+        if media_type == DOCKER_LIST and media_type not in accepted and not _is_digest(reference):
+            parts = [part for part in _parsed(content)["manifests"] if _is_common(part)]
+            if not parts:
+                raise _unknown(name, reference)
+            if DOCKER_MANIFEST not in accepted:
+                raise ApiError(400, "MANIFEST_INVALID", "Schema 2 manifest not supported by client")
+            return self._find(name, parts[0]["digest"])
+        return digest, media_type, content
+
+    def _find(self, name: str, reference: str) -> tuple[str, str, bytes]:
         digest = self.resolve(name, reference)
         content = self._store.read(blob_path(digest))
         if content is None:
@@ -97,7 +117,7 @@ class Manifests:
             if self._store.size(_revision(name, part["digest"])) is None
         ]
         if missing:
-            raise ApiError(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", {"digest": missing[0]})
+            raise ApiError(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", missing[0])
 
 
 def _parsed(content: bytes) -> dict[str, Any]:
@@ -110,6 +130,11 @@ def _parsed(content: bytes) -> dict[str, Any]:
     if not is_sound or manifest.get("schemaVersion") != 2:
         raise ApiError(400, "MANIFEST_INVALID", "manifest invalid", "unrecognized manifest schema version")
     return dict(manifest)
+
+
+def _is_common(part: dict[str, Any]) -> bool:
+    platform = part.get("platform") or {}
+    return (platform.get("architecture"), platform.get("os")) == ("amd64", "linux")
 
 
 def _is_digest(reference: str) -> bool:

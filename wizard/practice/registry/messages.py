@@ -41,6 +41,7 @@ class Request:
         self._body = body
         self._has_body = "chunked" in self._transfer() or self.length > 0
         self._is_read = not self._has_body
+        self._chunks = self._read()
 
     @property
     def length(self) -> int:
@@ -59,11 +60,14 @@ class Request:
         for chunk in self.chunks():
             content += chunk
             if len(content) > limit:
-                raise ApiError(400, "SIZE_INVALID", "provided length did not match content length")
+                raise ApiError(400, "MANIFEST_INVALID", "manifest invalid", "http: request body too large")
         return bytes(content)
 
     def chunks(self) -> Iterator[bytes]:
-        """The body, once; ConnectionError when the client goes away in the middle."""
+        """What is left of the body; ConnectionError when the client goes away in the middle."""
+        return self._chunks
+
+    def _read(self) -> Iterator[bytes]:
         if not self._is_read:
             yield from self._chunked() if "chunked" in self._transfer() else self._counted(self.length)
             self._is_read = True

@@ -1,7 +1,6 @@
 """HTTP and TLS: one thread a connection, authentication, health and error answers around the routes."""
 
 import functools
-import json
 import secrets
 import socket
 import ssl
@@ -9,7 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from wizard.practice.registry.errors import ApiError
+from wizard.practice.registry.errors import ApiError, unauthorized
 from wizard.practice.registry.handlers import ApiHandler, DebugHandler
 from wizard.practice.registry.health import Health
 from wizard.practice.registry.messages import Request, Response
@@ -70,10 +69,11 @@ class Registry:
             raise UNHEALTHY
         if request.path == "/":
             return Response(200, {"Cache-Control": "no-cache"})
-        if self._passwords and not self._passwords.accepts(request.headers.get("Authorization", "")):
-            headers = {"Www-Authenticate": f"Basic realm={json.dumps(self._settings.realm)}"}
-            raise ApiError(401, "UNAUTHORIZED", "authentication required", None, headers)
-        return self._routes.answer(request)
+        route = self._routes.find(request)
+        login = request.headers.get("Authorization", "")
+        if self._passwords and route.access is not None and not self._passwords.accepts(login):
+            raise unauthorized(self._settings.realm, route.access)
+        return route.answer()
 
     def failures(self) -> dict[str, str]:
         return self._health.failures()

@@ -47,7 +47,11 @@ class Store:
 
     def size(self, path: str) -> int | None:
         found = self.call("head_object", Key=self.key(path), missing=True)
-        return int(found["ContentLength"]) if found else None
+        if found is None:
+            # The answer has no body to say whether it is the bucket that is missing.
+            self.check()
+            return None
+        return int(found["ContentLength"])
 
     def stream(self, path: str, start: int, end: int) -> Iterator[bytes]:
         """The bytes from `start` up to, not including, `end`."""
