@@ -113,7 +113,7 @@ class S3Probe:
     def _delete(self, keys: list[str]) -> None:
         """As the driver does it, by DeleteObjects, which tells a refusal, and a marker, for each key."""
         with self._asked("s3:DeleteObject"):
-            wanted = {**_all_of(keys), "Quiet": False}
+            wanted: Any = {**_all_of(keys), "Quiet": False}
             answer = self._client.delete_objects(Bucket=self._bucket, Delete=wanted)
             self._is_versioned |= any(each.get("DeleteMarker") for each in answer.get("Deleted", []))
             for refused in answer.get("Errors", []):
