@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+from cryptography.hazmat.primitives.serialization.pkcs12 import load_key_and_certificates
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import (
     Criticality,
     ExtensionPolicy,
@@ -29,6 +30,7 @@ from cryptography.x509.verification import (
     Store,
     VerificationError,
 )
+from pydantic import SecretStr
 
 from wizard.errors import WizardError, wizard_error
 from wizard.facts import ChainFacts
@@ -94,6 +96,17 @@ def signing_request(key_pem: bytes, names: Sequence[str]) -> bytes:
     return request.public_bytes(Encoding.PEM)
 
 
+def is_request_for(request_pem: bytes, key_pem: bytes, names: Sequence[str]) -> bool:
+    """Whether a signing request is by this key, for exactly these names."""
+    try:
+        found = x509.load_pem_x509_csr(request_pem)
+        key = read_key(key_pem).public_key()
+        listed = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, WizardError, x509.ExtensionNotFound):
+        return False
+    return found.public_key() == key and set(listed.get_values_for_type(x509.DNSName)) == {*names}
+
+
 def read_chain(cert_pem: bytes, key_pem: bytes | None, *, extra_roots_pem: bytes = b"") -> ChainFacts:
     """What a certificate file says; the first certificate is the server's.
 
@@ -135,10 +148,76 @@ def arrange(cert_pem: bytes, key_pem: bytes) -> bytes:
     return b"".join(each.public_bytes(Encoding.PEM) for each in chain)
 
 
+def read_pkcs12(bundle: bytes, password: SecretStr | None, source: str) -> tuple[bytes, bytes]:
+    """Certificates and key of a PKCS#12 file (RFC 7292), in PEM; raises WizardError.
+
+    Without a password the empty one is tried, and none at all, for files are made in both ways.
+    """
+    tried = [password.get_secret_value().encode()] if password else [b"", None]
+    for each in tried:
+        try:
+            key, leaf, others = load_key_and_certificates(bundle, each)
+        except ValueError:
+            continue
+        if key is None or leaf is None:
+            raise wizard_error(
+                "pkcs12-incomplete",
+                f"{source} holds no certificate with its private key.",
+                why="A registry needs both.",
+                fix="Export it again, with the private key.",
+            )
+        plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        read_key(plain, f"The key in {source}")
+        return b"".join(found.public_bytes(Encoding.PEM) for found in (leaf, *others)), plain
+    raise wizard_error(
+        "pkcs12-locked",
+        f"{source} cannot be opened.",
+        why="The password is wrong, or it is no PKCS#12 file." if password else "It needs a password.",
+        fix="Set KUBE_REGISTRY_PKCS12_PASSWORD to its password; it is never stored.",
+    )
+
+
+def missing_issuer_url(cert_pem: bytes, extra_roots_pem: bytes) -> str:
+    """Where the issuer of the topmost certificate is to be had, "" where none is missing or named."""
+    chain = _read_certificates(cert_pem)
+    top = chain[-1]
+    if _possible_roots([top], extra_roots_pem) or _signed(top, top):
+        return ""
+    return _issuer_url(top)
+
+
+def with_issuer(cert_pem: bytes, issuer: bytes) -> bytes:
+    """The chain with its next certificate, from DER or PEM; unchanged where it is not the issuer's."""
+    chain = _read_certificates(cert_pem)
+    try:
+        found = (
+            x509.load_pem_x509_certificate(issuer)
+            if issuer.startswith(b"-----")
+            else x509.load_der_x509_certificate(issuer)
+        )
+    except ValueError:
+        return cert_pem
+    is_next = _signed(chain[-1], found) and not _signed(found, found)
+    return cert_pem + found.public_bytes(Encoding.PEM) if is_next else cert_pem
+
+
 def covers(names: Sequence[str], domain: str) -> bool:
     """Whether a certificate's names hold for the domain; a wildcard holds for one label (RFC 9525, 6.3)."""
     parent = domain.partition(".")[2]
     return any(name.lower() in {domain, f"*.{parent}"} for name in names)
+
+
+def missing(names: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    """Those of the wanted names that a certificate does not hold for."""
+    return tuple(each for each in wanted if not covers(names, each))
+
+
+def leads_to(cert_pem: bytes, root: str) -> bool:
+    """Whether the topmost certificate of a chain was issued by a root of this common name."""
+    top = _read_certificates(cert_pem)[-1].issuer
+    return root.lower() in {
+        str(each.value).lower() for each in top.get_attributes_for_oid(NameOID.COMMON_NAME)
+    }
 
 
 def is_due(chain: ChainFacts, now: datetime) -> bool:

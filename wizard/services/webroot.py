@@ -33,6 +33,11 @@ class Webroot:
             return _not_writable(deepest)
         return None
 
+    def refuse_useless(self) -> None:
+        """Raises WizardError with the problem, if there is one."""
+        if problem := self.problem():
+            raise WizardError(problem)
+
     def missing_directories(self) -> tuple[str, ...]:
         """Those that `place` would make, the outer one first."""
         return tuple(str(each) for each in self._directories if not each.is_dir())
