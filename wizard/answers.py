@@ -18,6 +18,7 @@ from wizard import rules
 from wizard.errors import Problem, Refused
 from wizard.events import StepId
 
+Preflight = Literal["address", "stale-aaaa", "port-80", "redirects", "probe", "caa", "delegation"]
 LARGEST_FILE_BYTES = 256 * 1024
 
 
@@ -85,21 +86,45 @@ class CertificateAnswers(Table):
     domain: Annotated[str, _ruled(rules.domain_name)] = Field(
         "", description="The registry's name, such as registry.example.com."
     )
+    other_names: list[Annotated[str, _ruled(rules.domain_name)]] = Field(
+        default_factory=list, max_length=99, description="More names that the certificate shall hold for."
+    )
     email: Annotated[str, _ruled(rules.email)] = Field("", description="Contact for the CA; may be empty.")
     agree_tos: bool = Field(default=False, description="You agree to the CA's terms of service.")
     directory: Annotated[str, _ruled(rules.acme_directory)] = Field(
         "production", description="production, staging, or the URL of another ACME directory."
     )
     ca_file: str = Field("", description="PEM file of the CA that the ACME server itself uses.")
+    staging_first: bool = Field(
+        default=True, description="Rehearse with the CA's staging directory, where it has one."
+    )
     webroot: str = Field("", description='Directory of the web server; "manual": the file is shown.')
+    http_port: int = Field(
+        80, ge=1, le=65535, description="standalone: the port that port 80 of the domain leads to."
+    )
+    renew_by: Literal["", "dns-route53", "webroot", "standalone"] = Field(
+        "", description="How it will be renewed; empty: by the same method."
+    )
     preflight: bool = Field(
         default=True, description="false: ask the CA even if the file cannot be fetched from here."
     )
+    overridden: list[Preflight] = Field(
+        default_factory=list, description="Checks before the CA is asked whose failure shall not stop it."
+    )
     key_type: Literal["ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"] = "ecdsa-p256"
     profile: str = Field("", description="The CA's certificate profile; empty: its default.")
+    preferred_chain: str = Field(
+        "", description="Name of the root, where the CA offers several chains; empty: the CA's choice."
+    )
     eab_kid: str = Field("", description="Key ID of an external account binding, if the CA demands one.")
     cert_file: str = Field("", description="import: PEM file of certificate and chain.")
     key_file: str = Field("", description="import: PEM file of the key.")
+    pkcs12_file: str = Field("", description="import: a PKCS#12 file in place of the two.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that the certificate has to hold for, the registry's own name first."""
+        return tuple(dict.fromkeys((self.domain, *self.other_names)))
 
 
 class HtpasswdAnswers(Table):
@@ -241,11 +266,11 @@ def missing(answers: Answers) -> Iterator[tuple[StepId, str]]:
         yield StepId.CERTIFICATE, "certificate.domain"
     if certificate.method == "webroot" and not certificate.webroot:
         yield StepId.CERTIFICATE, "certificate.webroot"
-    if certificate.method == "import":
+    if certificate.method == "import" and not certificate.pkcs12_file:
         for key in ("cert_file", "key_file"):
             if not getattr(certificate, key):
                 yield StepId.CERTIFICATE, f"certificate.{key}"
-    elif not certificate.agree_tos:
+    elif certificate.method != "import" and not certificate.agree_tos:
         yield StepId.CERTIFICATE, "certificate.agree_tos"
 
 

@@ -20,6 +20,8 @@ LEAST_PATIENCE, MOST_PATIENCE = 0.01, 100.0
 class Endpoints:
     """`nameservers` are "ip" or "ip:port"; `ca_file` is trusted besides the system's roots; "" is unset.
 
+    `acme_directory` and `acme_staging` stand in for production and staging; `http_listen` is "host:port",
+    where the wizard answers for http-01 instead of at every address and the answers' port.
     `patience` is what every time-out of a request is multiplied by.
     """
 
@@ -27,6 +29,8 @@ class Endpoints:
     proxy: str = ""
     ca_file: str = ""
     acme_directory: str = ""
+    acme_staging: str = ""
+    http_listen: str = ""
     patience: float = 1.0
 
     @classmethod
@@ -41,13 +45,23 @@ class Endpoints:
             proxy=answers.proxy,
             ca_file=answers.ca_file or environ.get("KUBE_REGISTRY_CA_FILE", ""),
             acme_directory=environ.get("KUBE_REGISTRY_ACME_DIRECTORY", ""),
+            acme_staging=environ.get("KUBE_REGISTRY_ACME_STAGING", ""),
+            http_listen=environ.get("KUBE_REGISTRY_HTTP_LISTEN", ""),
             patience=_patience(environ.get("KUBE_REGISTRY_PATIENCE", "1")),
         )
 
     def directory(self, answer: str) -> str:
         """The URL for an answer of production, staging or a URL."""
-        known = {"production": self.acme_directory or PRODUCTION, "staging": self.acme_directory or STAGING}
+        known = {
+            "production": self.acme_directory or PRODUCTION,
+            "staging": self.acme_staging or self.acme_directory or STAGING,
+        }
         return known.get(answer, answer)
+
+    def staging_of(self, directory: str) -> str:
+        """The directory to rehearse with, "" where none is known."""
+        known = {PRODUCTION: STAGING, self.acme_directory: self.acme_staging}
+        return known.get(directory, "")
 
     def proxy_for(self, scheme: str, host: str) -> str:
         """The proxy's URL for a host, "" where it is to be reached directly (NO_PROXY, none set)."""

@@ -139,6 +139,7 @@ class CertificateFacts(Facts):
 
     `directory` is the URL that the answers mean, `issued_by` and `account_directory` those that the Secrets
     name. What the CA says of itself is asked only where a certificate is needed: None or () otherwise.
+    `found_zone` is the Route53 zone that the domain lies in, `limits` says what is left of the CA's.
     """
 
     secret: SecretFacts | None = None
@@ -154,6 +155,11 @@ class CertificateFacts(Facts):
     terms: str = ""
     needs_external_account: bool = False
     profiles: tuple[str, ...] = ()
+    account_terms: str = ""
+    staging_directory: str = ""
+    is_rehearsed: bool = False
+    found_zone: str = ""
+    limits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,10 @@ class Journal:
         for line in self._lines():
             self._replay(line)
 
+    @property
+    def path(self) -> Path:
+        return self._path
+
     def entries(self, step: StepId | None = None) -> list[Entry]:
         """In the order they were begun, undone ones included."""
         return [entry for entry in self._entries if step in (None, entry.step)]

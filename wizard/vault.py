@@ -1,5 +1,6 @@
 """The secrets of this run: held in memory only, never written, masked wherever they might be shown."""
 
+import os
 import re
 import secrets as random_source
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ class Vault:
 
     def __init__(self) -> None:
         self._passwords: dict[str, SecretStr] = {}
+        self._secrets: dict[str, SecretStr] = {}
         self.generated: list[str] = []
 
     def set_password(self, user: str, password: str) -> None:
@@ -38,6 +40,17 @@ class Vault:
         if user not in self.generated:
             self.generated.append(user)
         return self._passwords[user]
+
+    def keep(self, variable: str, secret: str) -> None:
+        """A secret that is no password, known by the environment variable that may hold it."""
+        self._secrets[variable] = SecretStr(secret)
+
+    def secret(self, variable: str) -> SecretStr | None:
+        """What was typed for it in this run, else the environment's; None where there is neither."""
+        if variable in self._secrets:
+            return self._secrets[variable]
+        found = os.environ.get(variable, "")
+        return SecretStr(found) if found else None
 
     def password(self, user: str) -> SecretStr | None:
         return self._passwords.get(user)
@@ -65,6 +78,6 @@ class Vault:
 
     def masked(self, text: str) -> str:
         """The text with every password of this run blotted out."""
-        for secret in self._passwords.values():
+        for secret in (*self._passwords.values(), *self._secrets.values()):
             text = re.sub(re.escape(secret.get_secret_value()), "********", text)
         return text

@@ -1,16 +1,20 @@
 """The account at the CA: its key is in a Secret before the CA hears of it, so none is ever lost."""
 
-import os
+import json
 
 from pydantic import SecretStr
 
-from wizard import names
+from wizard import attempts, names
+from wizard.attempts import Attempts
 from wizard.errors import Problem, WizardError
 from wizard.services import certificates
 from wizard.services.acme import Acme
+from wizard.services.cluster import SecretContents
 from wizard.step import Change, Context, Receipt
-from wizard.steps._acme_look import EAB_VARIABLE, account_in
-from wizard.steps._acme_secret import put_account
+from wizard.steps._acme_limits import limits_remembered, refuse_if_limited
+from wizard.steps._acme_look import account_in
+from wizard.steps._acme_plan import EAB_VARIABLE
+from wizard.steps._acme_secret import PRODUCTION_SLOT, Slot, put_account
 
 ACCOUNT_KEY_TYPE = "ecdsa-p256"
 
@@ -18,28 +22,34 @@ ACCOUNT_KEY_TYPE = "ecdsa-p256"
 def register(ctx: Context, change: Change) -> Receipt:
     """A new account, or the one whose key an interrupted run has left in the Secret."""
     directory = str(change.params["directory"])
-    found = ctx.services.cluster.read_secret(names.ACME_ACCOUNT_SECRET)
-    uri, known = account_in(found)
-    is_same = found is not None and known == directory
-    if is_same and uri:
-        return {"directory": directory, "uri": uri}
-    key_pem = found.data[names.ACME_ACCOUNT_KEY] if found and is_same else b""
-    if not key_pem:
-        key_pem = certificates.new_key(ACCOUNT_KEY_TYPE)
-        put_account(ctx, key_pem, directory=directory, uri="")
-    acme = _client(ctx, directory, key_pem)
-    try:
-        uri = _sign_up(ctx, acme)
-    finally:
-        acme.close()
-    put_account(ctx, key_pem, directory=directory, uri=uri)
+    uri = ensure_account(ctx, directory, PRODUCTION_SLOT, terms=str(change.params.get("terms", "")))
     return {"directory": directory, "uri": uri}
 
 
-def open_account(ctx: Context, directory: str) -> Acme:
+def ensure_account(ctx: Context, directory: str, slot: Slot, *, terms: str = "") -> str:
+    """The account's address; made where the Secret has none for this CA."""
+    found = ctx.services.cluster.read_secret(names.ACME_ACCOUNT_SECRET)
+    uri, known = account_in(found, slot)
+    is_same = found is not None and known == directory
+    if is_same and uri:
+        return uri
+    key_pem = found.data[slot.key] if found and is_same else b""
+    if not key_pem:
+        key_pem = certificates.new_key(ACCOUNT_KEY_TYPE)
+        put_account(ctx, key_pem, slot, {"directory": directory, "uri": ""})
+    acme = _client(ctx, directory, key_pem)
+    try:
+        uri = _sign_up(ctx, acme, directory)
+    finally:
+        acme.close()
+    put_account(ctx, key_pem, slot, {"directory": directory, "uri": uri, "terms": terms})
+    return uri
+
+
+def open_account(ctx: Context, directory: str, slot: Slot = PRODUCTION_SLOT) -> Acme:
     """A client that signs as the account in the Secret; to be closed. Raises WizardError."""
     found = ctx.services.cluster.read_secret(names.ACME_ACCOUNT_SECRET)
-    uri, known = account_in(found)
+    uri, known = account_in(found, slot)
     if found is None or not uri or known != directory:
         raise WizardError(
             Problem(
@@ -49,25 +59,55 @@ def open_account(ctx: Context, directory: str) -> Acme:
                 "Run the same command again; it makes a new account.",
             )
         )
-    acme = _client(ctx, directory, found.data[names.ACME_ACCOUNT_KEY])
+    acme = _client(ctx, directory, found.data[slot.key])
     acme.use(uri)
     return acme
 
 
-def register_again(ctx: Context, acme: Acme, directory: str) -> None:
+def register_again(ctx: Context, acme: Acme, directory: str, slot: Slot = PRODUCTION_SLOT) -> None:
     """For a CA that has forgotten the account: the same key makes a new one."""
-    uri = _sign_up(ctx, acme)
+    uri = _sign_up(ctx, acme, directory)
     found = ctx.services.cluster.read_secret(names.ACME_ACCOUNT_SECRET)
     if found is not None:
-        put_account(ctx, found.data[names.ACME_ACCOUNT_KEY], directory=directory, uri=uri)
+        told = _told(found, slot) | {"directory": directory, "uri": uri}
+        put_account(ctx, found.data[slot.key], slot, told)
+
+
+def give_up(ctx: Context, directory: str) -> str:
+    """Deactivates the Secret's account, if it is one of this CA; says what came of it. Changes no Secret."""
+    found = ctx.services.cluster.read_secret(names.ACME_ACCOUNT_SECRET)
+    uri, known = account_in(found, PRODUCTION_SLOT)
+    if found is None or not uri or known != directory:
+        return "No account was made."
+    try:
+        acme = _client(ctx, directory, found.data[names.ACME_ACCOUNT_KEY])
+        acme.use(uri)
+        try:
+            acme.deactivate()
+        finally:
+            acme.close()
+    except WizardError as error:
+        return f"The account stays at the CA: {error.problem.what}"
+    return "The account at the CA is deactivated."
 
 
 def _client(ctx: Context, directory: str, key_pem: bytes) -> Acme:
     return Acme(directory, key_pem, ctx.services.endpoints, ca_file=ctx.answers.certificate.ca_file)
 
 
-def _sign_up(ctx: Context, acme: Acme) -> str:
-    wanted = ctx.answers.certificate
-    hmac_key = os.environ.get(EAB_VARIABLE, "")
-    binding = (wanted.eab_kid, SecretStr(hmac_key)) if wanted.eab_kid else None
-    return acme.register(contact=wanted.email, external_account=binding)
+def _sign_up(ctx: Context, acme: Acme, directory: str) -> str:
+    wanted, ledger = ctx.answers.certificate, Attempts(ctx.journal.path)
+    hmac_key = ctx.vault.secret(EAB_VARIABLE)
+    binding = (wanted.eab_kid, hmac_key or SecretStr("")) if wanted.eab_kid else None
+    refuse_if_limited(ctx, directory)
+    ledger.note(attempts.ACCOUNT, directory)
+    with limits_remembered(ctx, directory):
+        return acme.register(contact=wanted.email, external_account=binding)
+
+
+def _told(found: SecretContents, slot: Slot) -> dict[str, str]:
+    try:
+        told: dict[str, str] = dict(json.loads(found.data[slot.file]))
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return told

@@ -1,51 +1,86 @@
 """Gets a certificate: order, proof, signing request, download; each step can be gone on from.
 
 The order's address is in the journal before anything is proven, and the key in the Secret before the order
-is finished, so that a run that was cut off costs neither a certificate nor the CA's patience.
+is made, so that a run that was cut off costs neither a certificate nor the CA's patience.
 """
 
-from wizard import names
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from wizard import attempts, names
+from wizard.attempts import Attempts
 from wizard.errors import Problem, Unreachable, WizardError
 from wizard.events import StepId
 from wizard.facts import ChainFacts
 from wizard.journal import Entry
 from wizard.polling import NotReady
 from wizard.services import certificates
-from wizard.services.acme import Acme, Authorization, Order
+from wizard.services.acme import Acme, Authorization, Order, RateLimited, read_directory
 from wizard.step import Change, Context, Receipt
 from wizard.steps._acme_account import open_account, register_again
-from wizard.steps._acme_look import chain_in
+from wizard.steps._acme_chain import chain_in
+from wizard.steps._acme_checks import reading, require
+from wizard.steps._acme_limits import limits_remembered, refuse_if_limited
 from wizard.steps._acme_methods import Method, clean_after, method_for
-from wizard.steps._acme_plan import ISSUE
-from wizard.steps._acme_secret import install, next_key, ready_key
+from wizard.steps._acme_secret import PRODUCTION_SLOT, Slot, install, next_key, ready_key
 
 CA_S = 180.0
 LATER = "Run the same command again: it goes on with this order."
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked of which CA, and how the domain is proven.
+
+    `replaces` is the identifier of the certificate before (RFC 9773, 4.1), "" for none.
+    """
+
+    directory: str
+    method: str
+    replaces: str = ""
+    slot: Slot = PRODUCTION_SLOT
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A chain in the order that servers send it, and its key; both PEM."""
+
+    cert_pem: bytes
+    key_pem: bytes = field(repr=False)
+
+
 def issue(ctx: Context, change: Change, entry: Entry) -> Receipt:
-    """Raises WizardError; whatever came before stays usable."""
-    clean_up(ctx)
+    """The certificate takes its place in the Secret. Raises WizardError; what came before stays usable."""
     if (done := _already_done(ctx, change)) is not None:
-        return _receipt(done)
+        clean_up(ctx)
+        return receipt(done)
     directory = str(change.params["directory"])
-    acme = open_account(ctx, directory)
+    pair = obtain(ctx, entry, Wish(directory, ctx.answers.certificate.method))
+    install(ctx, pair.cert_pem, pair.key_pem, issued_by=directory)
+    return receipt(certificates.read_chain(pair.cert_pem, pair.key_pem))
+
+
+def obtain(ctx: Context, entry: Entry, wish: Wish) -> Pair:
+    """A new pair for the answers' names; its key stands in the Secret as next.key until it is installed.
+
+    `entry` is the journal's for this change: its notes hold the order and what is to be cleaned up. An order
+    that an interrupted run has begun is gone on with. Raises WizardError.
+    """
+    clean_up(ctx)
+    acme = open_account(ctx, wish.directory, wish.slot)
     try:
-        order = _unfinished(ctx, acme, change)
-        pem = _from_order(ctx, acme, entry, order, directory)
+        order = _unfinished(ctx, acme, wish)
+        pem, key_pem = _from_order(ctx, acme, entry, order, wish)
     finally:
         acme.close()
-    key_pem = next_key(ctx)
-    pem = certificates.arrange(pem, key_pem)
-    install(ctx, pem, key_pem, issued_by=directory)
-    return _receipt(certificates.read_chain(pem, key_pem))
+    return Pair(certificates.arrange(pem, key_pem), key_pem)
 
 
 def clean_up(ctx: Context) -> None:
-    """Removes the files that interrupted runs have left in webroots."""
+    """Removes what interrupted runs have left in webroots and zones."""
     for entry in ctx.journal.standing(StepId.CERTIFICATE):
-        if entry.state == "intended":
-            clean_after(entry.notes)
+        if entry.state == "intended" or entry.notes.get("txt"):
+            clean_after(ctx, entry)
 
 
 def _already_done(ctx: Context, change: Change) -> ChainFacts | None:
@@ -56,26 +91,29 @@ def _already_done(ctx: Context, change: Change) -> ChainFacts | None:
         return None
     is_other = chain.serial != change.params["former_serial"]
     is_ours = found.data.get(names.ISSUED_BY) == str(change.params["directory"]).encode()
-    is_right = certificates.covers(chain.names, str(change.params["domain"]))
+    is_right = not certificates.missing(chain.names, ctx.answers.certificate.names)
     return chain if is_other and is_ours and is_right else None
 
 
-def _unfinished(ctx: Context, acme: Acme, change: Change) -> Order | None:
+def _unfinished(ctx: Context, acme: Acme, wish: Wish) -> Order | None:
     """The newest order of an interrupted run, if it can still end in a certificate for the prepared key."""
     for entry in reversed(ctx.journal.standing(StepId.CERTIFICATE)):
-        url = entry.notes.get("order")
-        if entry.state != "intended" or entry.change.action != ISSUE or not url:
+        url, domains = entry.notes.get("order"), entry.notes.get("names")
+        if entry.state != "intended" or not url or entry.notes.get("directory") != wish.directory:
             continue
-        is_same = all(entry.change.params.get(key) == change.params[key] for key in ("directory", "domain"))
-        order = _looked_up(acme, str(url)) if is_same else None
+        order = _looked_up(acme, str(url)) if domains == _sorted_names(ctx) else None
         return order if order is not None and _is_usable(ctx, acme, order) else None
     return None
+
+
+def _sorted_names(ctx: Context) -> list[str]:
+    return sorted(ctx.answers.certificate.names)
 
 
 def _looked_up(acme: Acme, url: str) -> Order | None:
     try:
         return acme.order(url)
-    except Unreachable:
+    except (Unreachable, RateLimited):
         raise
     except WizardError:
         return None  # the CA has forgotten it, or it is another account's
@@ -92,80 +130,131 @@ def _is_usable(ctx: Context, acme: Acme, order: Order) -> bool:
     return certificates.read_chain(acme.certificate(order), key_pem).key_matches
 
 
-def _from_order(ctx: Context, acme: Acme, entry: Entry, order: Order | None, directory: str) -> bytes:
+def _from_order(
+    ctx: Context, acme: Acme, entry: Entry, order: Order | None, wish: Wish
+) -> tuple[bytes, bytes]:
     """The chain as the CA sends it; a new order is made only after the way was tried."""
-    method = method_for(ctx, entry)
+    method = method_for(ctx, entry, wish.method)
+    ledger = Attempts(ctx.journal.path)
     try:
         if order is None or order.status == "pending":
-            method.prepare()
-        key_pem = ready_key(ctx)
-        if order is None:
-            order = _new_order(ctx, acme, directory)
-        entry.note(order=order.url)
-        if order.status == "pending":
-            for url in order.authorizations:
-                _prove(ctx, acme, method, url)
+            method.open()
+            _try_the_way(ctx, method, wish)
+        key_pem, request = ready_key(ctx, ctx.answers.certificate.names)
+        with limits_remembered(ctx, wish.directory):
+            if order is None:
+                order = _new_order(ctx, acme, wish, ledger)
+            entry.note(order=order.url, directory=wish.directory, names=_sorted_names(ctx))
+            if order.status == "pending":
+                _prove(ctx, acme, method, order, wish)
     finally:
         method.cleanup()
-    return _finished(ctx, acme, order, key_pem)
+    with limits_remembered(ctx, wish.directory):
+        return _finished(ctx, acme, order, request, wish), key_pem
 
 
-def _new_order(ctx: Context, acme: Acme, directory: str) -> Order:
+def _try_the_way(ctx: Context, method: Method, wish: Wish) -> None:
     wanted = ctx.answers.certificate
+    ca = read_directory(wish.directory, ctx.services.endpoints, ca_file=wanted.ca_file)
+    account = ctx.facts.certificate.account_uri if ctx.facts.certificate else ""
+    require(ctx, (*reading(ctx, method.kind, ca, account), *method.checks()))
+
+
+def _new_order(ctx: Context, acme: Acme, wish: Wish, ledger: Attempts) -> Order:
+    wanted = ctx.answers.certificate
+    refuse_if_limited(ctx, wish.directory)
+
+    def made() -> Order:
+        ledger.note(attempts.ORDER, wish.directory, wanted.names)
+        return acme.new_order(wanted.names, profile=wanted.profile, replaces=wish.replaces)
+
     try:
-        return acme.new_order([wanted.domain], profile=wanted.profile)
+        return made()
     except WizardError as error:
         if error.problem.code != "acme-account-does-not-exist":
             raise
-    register_again(ctx, acme, directory)
-    return acme.new_order([wanted.domain], profile=wanted.profile)
+    register_again(ctx, acme, wish.directory, wish.slot)
+    return made()
 
 
-def _prove(ctx: Context, acme: Acme, method: Method, url: str) -> None:
-    found = acme.authorization(url)
-    if found.status == "pending":
+def _prove(ctx: Context, acme: Acme, method: Method, order: Order, wish: Wish) -> None:
+    """All proofs are shown before the CA is told to look at the first."""
+    pending = {}
+    for url in order.authorizations:
+        found = acme.authorization(url)
+        if found.status != "pending":
+            _must_be_valid(ctx, found, wish)
+            continue
         challenge = next((each for each in found.challenges if each.kind == method.kind), None)
         if challenge is None:
-            raise WizardError(
-                Problem(
-                    "challenge-not-offered",
-                    f"The CA does not offer {method.kind} for {found.domain}.",
-                    "It accepts other proofs only.",
-                    "Choose another method, or another CA in [certificate] directory.",
-                )
-            )
+            raise WizardError(_not_offered(method.kind, found.domain))
         method.perform(challenge)
+        pending[url] = challenge
+    method.settle()
+    for challenge in pending.values():
         acme.answer(challenge)
-
-        def looked() -> Authorization:
-            seen = acme.authorization(url)
-            if seen.status == "pending":
-                raise NotReady("the CA has not looked yet")
-            return seen
-
-        found = ctx.wait(
-            looked, what=f"the CA to look at {found.domain}", deadline_s=CA_S, every_s=0.05, fix=LATER
-        )
-    if found.status != "valid":
-        raise WizardError(found.problem or _ended(f"The proof for {found.domain}", found.status))
+    for url, challenge in pending.items():
+        _must_be_valid(ctx, _judgement(ctx, acme, url, challenge.domain), wish)
 
 
-def _finished(ctx: Context, acme: Acme, order: Order, key_pem: bytes) -> bytes:
-    wanted = order
-    request = certificates.signing_request(key_pem, order.domains)
+def _judgement(ctx: Context, acme: Acme, url: str, domain: str) -> Authorization:
+    def looked() -> Authorization:
+        seen = acme.authorization(url)
+        if seen.status == "pending":
+            raise NotReady("the CA has not looked yet")
+        return seen
+
+    return ctx.wait(looked, what=f"the CA to look at {domain}", deadline_s=CA_S, every_s=0.05, fix=LATER)
+
+
+def _must_be_valid(ctx: Context, found: Authorization, wish: Wish) -> None:
+    if found.status == "valid":
+        return
+    Attempts(ctx.journal.path).note(attempts.FAILED, wish.directory, ctx.answers.certificate.names)
+    raise WizardError(found.problem or _ended(f"The proof for {found.domain}", found.status))
+
+
+def _finished(ctx: Context, acme: Acme, order: Order, request: bytes, wish: Wish) -> bytes:
+    wanted, not_before = order, datetime.now(UTC)
 
     def issued() -> Order:
+        nonlocal not_before
+        if datetime.now(UTC) < not_before:
+            raise NotReady("the CA asked for a moment")
         seen = acme.order(wanted.url)
         if seen.status == "ready":
             seen = acme.finalize(seen, request)
         if seen.status in {"pending", "ready", "processing"}:
+            not_before = acme.wait_until or not_before
             raise NotReady(f"the order is {seen.status}")
         return seen
 
     order = ctx.wait(issued, what="the CA to issue the certificate", deadline_s=CA_S, every_s=0.05, fix=LATER)
     if order.status != "valid" or not order.certificate_url:
         raise WizardError(order.problem or _ended("The order", order.status))
-    return acme.certificate(order)
+    Attempts(ctx.journal.path).issued(wish.directory, order.domains, order.url)
+    return _chosen(ctx, acme, order)
+
+
+def _chosen(ctx: Context, acme: Acme, order: Order) -> bytes:
+    """The CA's own chain, unless the answers prefer another root and the CA offers it."""
+    preferred = ctx.answers.certificate.preferred_chain
+    if not preferred:
+        return acme.certificate(order)
+    offered = acme.chains(order)
+    found = [each for each in offered if certificates.leads_to(each, preferred)]
+    if not found:
+        ctx.note(f"The CA offers no chain that leads to {preferred}; its own choice is taken.")
+    return (found or offered)[0]
+
+
+def _not_offered(kind: str, domain: str) -> Problem:
+    return Problem(
+        "challenge-not-offered",
+        f"The CA does not offer {kind} for {domain}.",
+        "It accepts other proofs only.",
+        "Choose another method, or another CA in [certificate] directory.",
+    )
 
 
 def _ended(what: str, status: str) -> Problem:
@@ -177,7 +266,8 @@ def _ended(what: str, status: str) -> Problem:
     )
 
 
-def _receipt(chain: ChainFacts) -> Receipt:
+def receipt(chain: ChainFacts) -> Receipt:
+    """What the journal keeps of a certificate."""
     return {
         "serial": chain.serial,
         "names": list(chain.names),

@@ -1,23 +1,28 @@
 """What there is of a certificate, and what stands in the way of another: reads only."""
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 from wizard import names
-from wizard.errors import Problem, Refused, Unreachable, WizardError
-from wizard.facts import CertificateFacts, ChainFacts, SecretFacts
+from wizard.errors import Problem, WizardError
+from wizard.events import CheckStatus, StepId
+from wizard.facts import CertificateFacts, SecretFacts
 from wizard.parallel import side_by_side
-from wizard.services import certificates, web
+from wizard.services import certificates
 from wizard.services.cluster import SecretContents
 from wizard.step import Context
-from wizard.steps._acme_plan import METHODS, needs_account, why_needed
+from wizard.steps._acme_chain import chain_in
+from wizard.steps._acme_checks import leniently
+from wizard.steps._acme_import import with_files
+from wizard.steps._acme_methods import MANUAL, kind_of
+from wizard.steps._acme_plan import EAB_VARIABLE, REHEARSE, needs_account, why_needed
+from wizard.steps._acme_secret import PRODUCTION_SLOT, Slot
 
-EAB_VARIABLE = "KUBE_REGISTRY_EAB_HMAC"
+WRONG_CLOCK_S = 300
+REHEARSAL_HOLDS = timedelta(days=7)
 Learn = Callable[[CertificateFacts], CertificateFacts]
 
 
@@ -25,53 +30,27 @@ def look(ctx: Context) -> CertificateFacts:
     """Two requests where the certificate is right; the CA and the domain are asked only where it is not."""
     facts = _present(ctx)
     if ctx.answers.certificate.method == "import":
-        return _with_files(ctx, facts)
-    if not why_needed(ctx.answers, facts) or ctx.answers.certificate.method not in METHODS:
+        return with_files(ctx, facts)
+    if not why_needed(ctx.answers, facts):
         return facts
     wanted: list[Callable[[], Learn]] = [
-        partial(_ask_ca, ctx),
-        partial(_ask_dns, ctx),
+        partial(_ask_ca, ctx, facts),
+        partial(_ask_route53, ctx),
         partial(_try_webroot, ctx),
         partial(_try_binding, ctx, facts),
+        partial(_try_limits, ctx, facts),
     ]
     for learn in side_by_side(wanted):
         facts = learn(facts)
     return facts
 
 
-def extra_roots(ctx: Context) -> bytes:
-    """The CAs of the answers, PEM; raises Refused where a file cannot be read."""
-    files = dict.fromkeys(filter(None, (ctx.services.endpoints.ca_file, ctx.answers.certificate.ca_file)))
-    return b"\n".join(web.read_ca_file(file) for file in files)
-
-
-def read_pair(ctx: Context) -> tuple[bytes, bytes]:
-    """Chain, put in order, and key from the files of the answers; raises WizardError."""
-    wanted = ctx.answers.certificate
-    key_pem = _read(wanted.key_file, "key_file")
-    certificates.read_key(key_pem, f"The key {wanted.key_file}")
-    return certificates.arrange(_read(wanted.cert_file, "cert_file"), key_pem), key_pem
-
-
-def chain_in(ctx: Context, contents: SecretContents | None) -> ChainFacts | None:
-    """The certificate in the Secret, None where there is none that could be read."""
-    if contents is None or not contents.data.get(names.CERTIFICATE_KEY):
-        return None
-    pem, key_pem = contents.data[names.CERTIFICATE_KEY], contents.data.get(names.PRIVATE_KEY)
-    try:
-        return certificates.read_chain(pem, key_pem, extra_roots_pem=extra_roots(ctx))
-    except Refused:
-        raise
-    except WizardError:
-        return None
-
-
-def account_in(contents: SecretContents | None) -> tuple[str, str]:
+def account_in(contents: SecretContents | None, slot: Slot = PRODUCTION_SLOT) -> tuple[str, str]:
     """Address and directory of the account, "" where the Secret does not say."""
-    if contents is None or names.ACME_ACCOUNT_KEY not in contents.data:
+    if contents is None or slot.key not in contents.data:
         return "", ""
     try:
-        found = json.loads(contents.data[names.ACME_ACCOUNT_FILE])
+        found = json.loads(contents.data[slot.file])
         return str(found["uri"]), str(found["directory"])
     except (KeyError, TypeError, ValueError):
         return "", ""
@@ -84,104 +63,96 @@ def _present(ctx: Context) -> CertificateFacts:
     chain = chain_in(ctx, found)
     now = datetime.now(UTC)
     uri, account_directory = account_in(account)
+    wanted, endpoints = ctx.answers.certificate, ctx.services.endpoints
+    directory = endpoints.directory(wanted.directory)
+    staging = endpoints.staging_of(directory) if wanted.staging_first else ""
     return CertificateFacts(
         secret=found.facts if found else SecretFacts(name=names.CERTIFICATE_SECRET),
         chain=chain,
         is_due=chain is not None and certificates.is_due(chain, now),
         is_expired=chain is not None and now >= chain.not_after,
         issued_by=found.data.get(names.ISSUED_BY, b"").decode("utf-8", "replace") if found else "",
-        directory=ctx.services.endpoints.directory(ctx.answers.certificate.directory),
+        directory=directory,
+        staging_directory=staging,
+        is_rehearsed=bool(staging) and _is_rehearsed(ctx, staging, now),
         account_secret=account.facts if account else SecretFacts(name=names.ACME_ACCOUNT_SECRET),
         account_uri=uri,
         account_directory=account_directory,
+        account_terms=_terms_in(account),
     )
 
 
-def _with_files(ctx: Context, facts: CertificateFacts) -> CertificateFacts:
-    """The files may be gone once the Secret holds what they held."""
+def _is_rehearsed(ctx: Context, staging: str, now: datetime) -> bool:
+    """Whether the same was rehearsed not long ago, by the journal."""
     wanted = ctx.answers.certificate
-    if not (wanted.cert_file and wanted.key_file):
-        return facts
+    same = {"directory": staging, "names": sorted(wanted.names), "method": wanted.method}
+    return any(
+        entry.state == "done" and entry.receipt == same and now - entry.time < REHEARSAL_HOLDS
+        for entry in ctx.journal.standing(StepId.CERTIFICATE)
+        if entry.change.action == REHEARSE
+    )
+
+
+def _terms_in(account: SecretContents | None) -> str:
+    """The address of the terms that were agreed to, "" where it is not known."""
     try:
-        pem, key_pem = read_pair(ctx)
-        chain = certificates.read_chain(pem, key_pem, extra_roots_pem=extra_roots(ctx))
-    except WizardError as error:
-        return _blocked(facts, error.problem) if why_needed(ctx.answers, facts) else facts
-    facts = replace(facts, imported=chain)
-    if not certificates.covers(chain.names, wanted.domain):
-        return _blocked(
-            facts,
-            Problem(
-                "certificate-names",
-                f"The certificate in {wanted.cert_file} is not for {wanted.domain}.",
-                f"It is for {', '.join(chain.names) or 'no name'}.",
-                "Name the file of the right certificate, or correct [certificate] domain.",
-            ),
-        )
-    if chain.chain_error:
-        return _blocked(
-            facts,
-            Problem(
-                "certificate-chain",
-                f"Clients would refuse the certificate in {wanted.cert_file}.",
-                chain.chain_error,
-                "Put the intermediate certificates after it, or name a private root as [endpoints] ca_file.",
-            ),
-        )
-    return facts
+        return str(json.loads(account.data[names.ACME_ACCOUNT_FILE])["terms"]) if account else ""
+    except (KeyError, TypeError, ValueError):
+        return ""
 
 
-def _ask_ca(ctx: Context) -> Learn:
+def _ask_ca(ctx: Context, facts: CertificateFacts) -> Learn:
+    """What the CA says of itself, and what the DNS says to what it would ask."""
     from wizard.services.acme import read_directory
+    from wizard.steps._acme_checks import reading
 
     endpoints, wanted = ctx.services.endpoints, ctx.answers.certificate
     try:
-        found = read_directory(endpoints.directory(wanted.directory), endpoints, ca_file=wanted.ca_file)
+        found = read_directory(facts.directory, endpoints, ca_file=wanted.ca_file)
     except WizardError as error:
-        return partial(_blocked, problem=error.problem)
+        return partial(blocked, problem=error.problem)
+    account = "" if needs_account(facts) else facts.account_uri
+    checks = reading(ctx, kind_of(wanted.method), found, account)
+    results = side_by_side([partial(leniently, ctx, check) for check in checks])
+    problems = [each.problem for each in results if each.status is CheckStatus.FAILED and each.problem]
+    warnings = [each.problem for each in results if each.status is CheckStatus.WARNING and each.problem]
+    if abs(found.clock_skew_s) > WRONG_CLOCK_S:
+        warnings.append(_wrong_clock(found.clock_skew_s))
     return lambda facts: replace(
         facts,
         terms=found.terms,
         needs_external_account=found.needs_external_account,
         profiles=tuple(found.profiles),
+        problems=(*facts.problems, *problems[:1]),
+        warnings=(*facts.warnings, *warnings),
     )
 
 
-def _ask_dns(ctx: Context) -> Learn:
-    """As the public sees the name, for so does the CA."""
-    domain = ctx.answers.certificate.domain
-    resolver = ctx.services.resolver
+def _ask_route53(ctx: Context) -> Learn:
+    """Whether dns-route53 can be recommended: the zone is there. Says nothing where AWS cannot be asked."""
+    from wizard.steps._dns_look import zones_above
+
     try:
-        found = resolver.public(domain, "A") + resolver.public(domain, "AAAA")
-    except Unreachable as error:
-        problem = error.problem
-        return lambda facts: replace(facts, warnings=(*facts.warnings, problem))
-    if found:
+        found = zones_above(ctx.services.dns_aws, ctx.answers.certificate.domain)
+    except WizardError:
         return lambda facts: facts
-    return partial(
-        _blocked,
-        problem=Problem(
-            "domain-absent",
-            f"{domain} does not exist in the public DNS.",
-            "The CA looks the name up and then asks its web server: it needs an A record.",
-            f"Create an A record for {domain} that leads to the web server of the webroot.",
-        ),
-    )
+    return lambda facts: replace(facts, found_zone=found[0].name if found else "")
 
 
 def _try_webroot(ctx: Context) -> Learn:
     from wizard.services.webroot import Webroot
 
-    root = ctx.answers.certificate.webroot
-    problem = Webroot(root).problem() if root and root != "manual" else None
-    return partial(_blocked, problem=problem) if problem else lambda facts: facts
+    wanted = ctx.answers.certificate
+    is_used = wanted.method == "webroot" and wanted.webroot not in {"", MANUAL}
+    problem = Webroot(wanted.webroot).problem() if is_used else None
+    return partial(blocked, problem=problem) if problem else lambda facts: facts
 
 
 def _try_binding(ctx: Context, facts: CertificateFacts) -> Learn:
-    if not (ctx.answers.certificate.eab_kid and needs_account(facts)) or os.environ.get(EAB_VARIABLE):
+    if not (ctx.answers.certificate.eab_kid and needs_account(facts)) or ctx.vault.secret(EAB_VARIABLE):
         return lambda facts: facts
     return partial(
-        _blocked,
+        blocked,
         problem=Problem(
             "eab-hmac-missing",
             "The HMAC key of the external account binding is not known.",
@@ -191,19 +162,27 @@ def _try_binding(ctx: Context, facts: CertificateFacts) -> Learn:
     )
 
 
-def _blocked(facts: CertificateFacts, problem: Problem) -> CertificateFacts:
+def _try_limits(ctx: Context, facts: CertificateFacts) -> Learn:
+    from wizard.steps._acme_limits import problem_now, what_is_left
+
+    left, problem = what_is_left(ctx), problem_now(ctx, facts.directory)
+
+    def learn(facts: CertificateFacts) -> CertificateFacts:
+        known = replace(facts, limits=left)
+        return blocked(known, problem) if problem else known
+
+    return learn
+
+
+def blocked(facts: CertificateFacts, problem: Problem) -> CertificateFacts:
     return replace(facts, problems=(*facts.problems, problem))
 
 
-def _read(path: str, key: str) -> bytes:
-    try:
-        return Path(path).expanduser().read_bytes()
-    except OSError as error:
-        raise Refused(
-            Problem(
-                "file-unreadable",
-                f"{path} cannot be read.",
-                f"{error.strerror}.",
-                f"Name a readable PEM file in [certificate] {key}.",
-            )
-        ) from error
+def _wrong_clock(skew_s: float) -> Problem:
+    way = "ahead" if skew_s > 0 else "behind"
+    return Problem(
+        "clock-wrong",
+        f"This machine's clock is {abs(skew_s) / 60:.0f} minutes {way} of the CA's.",
+        "Whether certificates hold is judged by the clock.",
+        "Set the clock, best by NTP.",
+    )

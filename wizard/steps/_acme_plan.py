@@ -3,18 +3,27 @@
 from collections.abc import Iterator
 
 from wizard import names
-from wizard.answers import Answers
+from wizard.answers import Answers, CertificateAnswers
 from wizard.errors import Problem
 from wizard.events import Verb
 from wizard.facts import CertificateFacts, SecretFacts
 from wizard.step import Change, Consent, Plan
 
 REGISTER, ISSUE, IMPORT = "register-account", "issue-certificate", "import-certificate"
-METHODS = ("webroot", "import")
-RENEWAL_NOTE = (
-    "A renewal by webroot works only until the DNS step has led the name to the load balancer: "
+REHEARSE = "rehearse-issuance"
+EAB_VARIABLE = "KUBE_REGISTRY_EAB_HMAC"
+HTTP_METHODS = ("webroot", "standalone")
+BY_DNS = "dns-route53 renews it from anywhere, whatever the name leads to."
+ONLY_UNTIL = (
+    "A renewal by {} works only until the DNS step has led the name to the load balancer: "
     "port 80 is the balancer's then."
 )
+RENEWS = {
+    "dns-route53": BY_DNS,
+    "webroot": ONLY_UNTIL.format("webroot"),
+    "standalone": ONLY_UNTIL.format("standalone"),
+    "import": "Nobody renews an imported certificate: bring the next one in before this one runs out.",
+}
 
 
 def plan_certificate(answers: Answers, facts: CertificateFacts | None) -> Plan:
@@ -27,13 +36,17 @@ def plan_certificate(answers: Answers, facts: CertificateFacts | None) -> Plan:
     touched = [facts.secret]
     changes = []
     is_import = answers.certificate.method == "import"
-    if not is_import and needs_account(facts):
+    is_rehearsed = is_import or not facts.staging_directory or facts.is_rehearsed
+    if not is_import and (needs_account(facts) or not is_rehearsed):
         touched.append(facts.account_secret)
+    if not is_rehearsed:
+        changes.append(_rehearse(answers, facts))
+    if not is_import and needs_account(facts):
         changes.append(_register(answers, facts))
     changes.append(_import(answers, facts, reason) if is_import else _issue(answers, facts, reason))
     blockers = (*_foreign(answers, touched), *(() if is_import else _refusals(answers, facts)))
     consents = tuple(each for each in _consents(touched) if not each.is_given(answers))
-    return Plan(tuple(changes), consents, blockers, () if is_import else (RENEWAL_NOTE,))
+    return Plan(tuple(changes), consents, blockers, tuple(_notes(answers.certificate, facts)))
 
 
 def why_needed(answers: Answers, facts: CertificateFacts) -> str:
@@ -42,14 +55,14 @@ def why_needed(answers: Answers, facts: CertificateFacts) -> str:
     One that is due but still holds is only told of: whoever asks for a setup twice wants no new certificate.
     A chain that does not hold is no reason where this CA has issued it already: the next would be the same.
     """
-    from wizard.services.certificates import covers
+    from wizard.services.certificates import missing
 
-    chain, domain = facts.chain, answers.certificate.domain
+    chain = facts.chain
     if chain is None:
         return "there is none yet"
     if not chain.key_matches:
         return "the key beside the present one does not belong to it"
-    if not covers(chain.names, domain):
+    if missing(chain.names, answers.certificate.names):
         return f"the present one is for {', '.join(chain.names) or 'no name'}"
     if facts.is_expired:
         return f"the present one ran out on {chain.not_after:%Y-%m-%d}"
@@ -66,6 +79,55 @@ def why_needed(answers: Answers, facts: CertificateFacts) -> str:
 def needs_account(facts: CertificateFacts) -> bool:
     """Accounts of different CAs, staging and production among them, are separate."""
     return not facts.account_uri or facts.account_directory != facts.directory
+
+
+def renewal_hint(wanted: CertificateAnswers) -> str:
+    """What stands in the way of renewing in the way that the answers name, "" where nothing does."""
+    way = wanted.renew_by or wanted.method
+    if way in HTTP_METHODS:
+        return f"{way} renews it only while port 80 of the name leads to the web server"
+    return "nobody renews an imported one" if way == "import" else ""
+
+
+def _notes(wanted: CertificateAnswers, facts: CertificateFacts) -> Iterator[str]:
+    """Which way is recommended, what each means for renewal, what the CA's limits leave, its terms."""
+    if facts.found_zone and wanted.method != "dns-route53":
+        yield f"Recommended: dns-route53, for the zone {facts.found_zone} is in your Route53. {BY_DNS}"
+    yield RENEWS[wanted.method]
+    if wanted.method in HTTP_METHODS:
+        yield _renewal_way(wanted, facts)
+    if wanted.method == "import":
+        return
+    if facts.limits:
+        yield f"By this setup's own count, of the CA's limits are left: {'; '.join(facts.limits)}."
+    if facts.terms and facts.account_terms and facts.terms != facts.account_terms:
+        yield f"The CA's terms of service have changed; whoever goes on agrees to them: {facts.terms}"
+    elif facts.terms:
+        yield f"The CA's terms of service: {facts.terms}"
+
+
+def _renewal_way(wanted: CertificateAnswers, facts: CertificateFacts) -> str:
+    if wanted.renew_by == "dns-route53":
+        return f"It will be renewed by dns-route53. {BY_DNS}"
+    if wanted.renew_by:
+        return f"It will be renewed by {wanted.renew_by}, as long as port 80 of the name leads there."
+    where = "" if facts.found_zone else ", once the zone is in Route53"
+    return (
+        "How it will be renewed is to be decided now, while there is time: "
+        f'set [certificate] renew_by = "dns-route53"{where}.'
+    )
+
+
+def _rehearse(answers: Answers, facts: CertificateFacts) -> Change:
+    wanted = answers.certificate
+    return Change(
+        REHEARSE,
+        Verb.CREATE,
+        "rehearsal",
+        wanted.domain,
+        f"Rehearse with {facts.staging_directory}: the same way, for a certificate that counts nowhere",
+        {"directory": facts.staging_directory, "names": sorted(wanted.names), "method": wanted.method},
+    )
 
 
 def _due(facts: CertificateFacts) -> Iterator[str]:
@@ -86,7 +148,7 @@ def _register(answers: Answers, facts: CertificateFacts) -> Change:
         "ACME account",
         names.ACME_ACCOUNT_SECRET,
         f"Make an account at {facts.directory}{contact}, its key in the Secret {names.ACME_ACCOUNT_SECRET}",
-        {"directory": facts.directory, "existed": exists},
+        {"directory": facts.directory, "existed": exists, "terms": facts.terms},
     )
 
 
@@ -97,10 +159,10 @@ def _issue(answers: Answers, facts: CertificateFacts, reason: str) -> Change:
         _verb(facts),
         "certificate",
         wanted.domain,
-        f"Get a certificate for {wanted.domain} from {facts.directory} by {wanted.method} ({reason}), "
-        f"in the Secret {names.CERTIFICATE_SECRET}",
+        f"Get a certificate for {', '.join(wanted.names)} from {facts.directory} "
+        f"by {wanted.method} ({reason}), in the Secret {names.CERTIFICATE_SECRET}",
         {**_params(answers, facts), "directory": facts.directory},
-        command=f"certbot certonly --webroot -w {wanted.webroot} -d {wanted.domain}",
+        command=_by_certbot(wanted),
     )
 
 
@@ -111,13 +173,22 @@ def _import(answers: Answers, facts: CertificateFacts, reason: str) -> Change:
         _verb(facts),
         "certificate",
         wanted.domain,
-        f"Bring in the certificate for {wanted.domain} from {wanted.cert_file} ({reason}), "
-        f"in the Secret {names.CERTIFICATE_SECRET}",
+        f"Bring in the certificate for {wanted.domain} "
+        f"from {wanted.pkcs12_file or wanted.cert_file} ({reason}), in the Secret {names.CERTIFICATE_SECRET}",
         {**_params(answers, facts), "serial": facts.imported.serial if facts.imported else ""},
         command=f"kubectl -n {answers.connect.namespace} create secret generic {names.CERTIFICATE_SECRET} "
         f"--from-file={names.CERTIFICATE_KEY}={wanted.cert_file} "
         f"--from-file={names.PRIVATE_KEY}={wanted.key_file}",
     )
+
+
+def _by_certbot(wanted: CertificateAnswers) -> str:
+    way = {
+        "webroot": f"--webroot -w {wanted.webroot}",
+        "standalone": f"--standalone --http-01-port {wanted.http_port}",
+        "dns-route53": "--dns-route53",
+    }.get(wanted.method, "")
+    return f"certbot certonly {way} {' '.join(f'-d {name}' for name in wanted.names)}"
 
 
 def _verb(facts: CertificateFacts) -> Verb:
@@ -133,15 +204,8 @@ def _params(answers: Answers, facts: CertificateFacts) -> dict[str, object]:
 
 
 def _refusals(answers: Answers, facts: CertificateFacts) -> Iterator[Problem]:
-    """What would make the CA, or this version, say no."""
+    """What would make the CA say no."""
     wanted = answers.certificate
-    if wanted.method not in METHODS:
-        yield Problem(
-            "method-not-there",
-            f"The method {wanted.method} is not in this version.",
-            "It knows webroot and import.",
-            'Set [certificate] method = "webroot", or import a certificate got in another way.',
-        )
     if not wanted.agree_tos:
         terms = f" ({facts.terms})" if facts.terms else ""
         yield Problem(

@@ -1,13 +1,25 @@
 """The Secrets of certificate and account: what is put in, what is kept beside, and what goes back."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from wizard import names
 from wizard.services import certificates
 from wizard.services.cluster import SecretContents
 from wizard.step import Context
 
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where in the account's Secret one CA's account stands."""
+
+    key: str
+    file: str
+
+
+PRODUCTION_SLOT = Slot(names.ACME_ACCOUNT_KEY, names.ACME_ACCOUNT_FILE)
+STAGING_SLOT = Slot(names.STAGING_ACCOUNT_KEY, names.STAGING_ACCOUNT_FILE)
 KEPT_ACCOUNT = {
     names.ACME_ACCOUNT_KEY: f"previous.{names.ACME_ACCOUNT_KEY}",
     names.ACME_ACCOUNT_FILE: f"previous.{names.ACME_ACCOUNT_FILE}",
@@ -18,16 +30,23 @@ KEPT_PAIR = {
 }
 
 
-def ready_key(ctx: Context) -> bytes:
-    """The next private key, in the Secret before the CA is asked: a crash then costs nothing."""
+def ready_key(ctx: Context, domains: Sequence[str]) -> tuple[bytes, bytes]:
+    """The next private key and its signing request, in the Secret before the CA is asked.
+
+    A crash then costs nothing: the order that was under way ends in a certificate for this key.
+    """
     wanted = ctx.answers.certificate.key_type
     found = ctx.services.cluster.read_secret(names.CERTIFICATE_SECRET)
     data = dict(found.data) if found else {}
-    key_pem = data.get(names.NEXT_PRIVATE_KEY, b"")
+    key_pem, request = data.get(names.NEXT_PRIVATE_KEY, b""), data.get(names.NEXT_REQUEST, b"")
     if certificates.key_type(key_pem) != wanted:
-        key_pem = data[names.NEXT_PRIVATE_KEY] = certificates.new_key(wanted)
+        key_pem = certificates.new_key(wanted)
+    if not certificates.is_request_for(request, key_pem, domains):
+        request = certificates.signing_request(key_pem, domains)
+    if (data.get(names.NEXT_PRIVATE_KEY), data.get(names.NEXT_REQUEST)) != (key_pem, request):
+        data |= {names.NEXT_PRIVATE_KEY: key_pem, names.NEXT_REQUEST: request}
         _write(ctx, names.CERTIFICATE_SECRET, found, data)
-    return key_pem
+    return key_pem, request
 
 
 def next_key(ctx: Context) -> bytes:
@@ -43,26 +62,27 @@ def install(ctx: Context, cert_pem: bytes, key_pem: bytes, *, issued_by: str) ->
         ctx, found, KEPT_PAIR, is_changed_by_us=names.ISSUED_BY in (found.data if found else {})
     )
     data |= {names.CERTIFICATE_KEY: cert_pem, names.PRIVATE_KEY: key_pem, names.ISSUED_BY: issued_by.encode()}
-    data.pop(names.NEXT_PRIVATE_KEY, None)
+    for done in (names.NEXT_PRIVATE_KEY, names.NEXT_REQUEST):
+        data.pop(done, None)
     _write(ctx, names.CERTIFICATE_SECRET, found, data)
 
 
-def put_account(ctx: Context, key_pem: bytes, *, directory: str, uri: str) -> None:
-    """`uri` is "" until the CA has told it; another CA's account is kept beside."""
+def put_account(ctx: Context, key_pem: bytes, slot: Slot, told: Mapping[str, str]) -> None:
+    """`told`: directory, uri ("" until the CA has told it) and terms; another CA's account is kept beside."""
     found = ctx.services.cluster.read_secret(names.ACME_ACCOUNT_SECRET)
-    before = found.data.get(names.ACME_ACCOUNT_KEY) if found else None
+    before = found.data.get(slot.key) if found else None
     data = dict(found.data) if found else {}
-    if before != key_pem:
+    if before != key_pem and slot == PRODUCTION_SLOT:
         is_changed = KEPT_ACCOUNT[names.ACME_ACCOUNT_KEY] in data
         data = _kept_beside(ctx, found, KEPT_ACCOUNT, is_changed_by_us=is_changed)
-    account = json.dumps({"directory": directory, "uri": uri})
-    data |= {names.ACME_ACCOUNT_KEY: key_pem, names.ACME_ACCOUNT_FILE: account.encode()}
+    data |= {slot.key: key_pem, slot.file: json.dumps(dict(told)).encode()}
     _write(ctx, names.ACME_ACCOUNT_SECRET, found, data)
 
 
 def put_back(ctx: Context, name: str, found: SecretContents, kept: Mapping[str, str]) -> None:
     """The former contents of a Secret that was there before us."""
-    ours = {*kept, *kept.values(), names.NEXT_PRIVATE_KEY, names.ISSUED_BY}
+    ours = {*kept, *kept.values(), names.NEXT_PRIVATE_KEY, names.NEXT_REQUEST, names.ISSUED_BY}
+    ours |= {STAGING_SLOT.key, STAGING_SLOT.file}
     data = {key: value for key, value in found.data.items() if key not in ours}
     data |= {key: found.data[beside] for key, beside in kept.items() if beside in found.data}
     _write(ctx, name, found, data)

@@ -27,8 +27,8 @@ def look_at_route53(ctx: "Context") -> DnsFacts:
     domain, aws = ctx.answers.certificate.domain, ctx.services.dns_aws
     warnings: list[Problem] = []
     zone_id = ctx.answers.dns.hosted_zone_id
-    found = [_named_zone(aws, zone_id)] if zone_id else _zones_above(aws, domain)
-    candidates = tuple(side_by_side([partial(_with_delegation, ctx, zone, warnings) for zone in found]))
+    found = [_named_zone(aws, zone_id)] if zone_id else zones_above(aws, domain)
+    candidates = tuple(side_by_side([partial(with_delegation, ctx, zone, warnings) for zone in found]))
     facts = DnsFacts(candidates=candidates, own=_own_texts(ctx), warnings=tuple(dict.fromkeys(warnings)))
     zone, problem = _choose(ctx, candidates)
     if zone is None:
@@ -126,7 +126,7 @@ def _values(values: tuple[str, ...]) -> list[dict[str, str]]:
     return [{"Value": value} for value in sorted(values)]
 
 
-def _zones_above(aws: "Aws", domain: str) -> list[ZoneFacts]:
+def zones_above(aws: "Aws", domain: str) -> list[ZoneFacts]:
     """Public zones of the name and its parents, the nearest first; one request a level.
 
     The list begins at the name asked for, in the order of reversed labels: only exact names count.
@@ -164,7 +164,7 @@ def _named_zone(aws: "Aws", zone_id: str) -> ZoneFacts:
     return ZoneFacts(zone_id=zone_id, name=found["Name"].rstrip(".").lower())
 
 
-def _with_delegation(ctx: "Context", zone: ZoneFacts, warnings: list[Problem]) -> ZoneFacts:
+def with_delegation(ctx: "Context", zone: ZoneFacts, warnings: list[Problem]) -> ZoneFacts:
     """`warnings` learns where the world cannot be asked; the zone then counts as delegated."""
     with ctx.services.dns_aws.explained("route53:GetHostedZone"):
         found = ctx.services.dns_aws.client("route53").get_hosted_zone(Id=zone.zone_id)

@@ -9,7 +9,7 @@ from wizard.events import StepId
 from wizard.facts import CertificateFacts, ChainFacts, FactBook
 from wizard.journal import Entry
 from wizard.step import Change, Check, CheckResult, Context, Plan, Receipt
-from wizard.steps._acme_plan import ISSUE, REGISTER, plan_certificate
+from wizard.steps._acme_plan import ISSUE, REGISTER, REHEARSE, plan_certificate, renewal_hint
 
 
 class CertificateStep:
@@ -30,6 +30,10 @@ class CertificateStep:
             from wizard.steps._acme_account import register
 
             return register(ctx, change)
+        if change.action == REHEARSE:
+            from wizard.steps._acme_rehearse import rehearse
+
+            return rehearse(ctx, change, entry)
         if change.action == ISSUE:
             from wizard.steps._acme_issue import issue
 
@@ -92,17 +96,17 @@ def _check_key(chain: ChainFacts) -> CheckResult:
 
 
 def _check_names(ctx: Context, chain: ChainFacts) -> CheckResult:
-    from wizard.services.certificates import covers
+    from wizard.services.certificates import missing
 
-    domain, found = ctx.answers.certificate.domain, ", ".join(chain.names)
-    if covers(chain.names, domain):
+    found = ", ".join(chain.names)
+    if not (lacking := missing(chain.names, ctx.answers.certificate.names)):
         return CheckResult.passed(found)
     return CheckResult.failed(
         Problem(
             "certificate-names",
-            f"The certificate is not for {domain}.",
+            f"The certificate is not for {' and '.join(lacking)}.",
             f"It is for {found or 'no name'}.",
-            "Run `kube-registry apply` to get one for this name.",
+            "Run `kube-registry apply` to get one for all names.",
         )
     )
 
@@ -135,9 +139,8 @@ def _check_days(ctx: Context, facts: CertificateFacts) -> CheckResult:
     assert facts.chain
     left = (facts.chain.not_after - datetime.now(UTC)).days
     if not facts.is_due:
-        by_webroot = ctx.answers.certificate.method == "webroot"
-        hint = "; webroot renews it only while the name leads to the web server" if by_webroot else ""
-        return CheckResult.passed(f"{left} days left{hint}")
+        hint = renewal_hint(ctx.answers.certificate)
+        return CheckResult.passed(f"{left} days left; {hint}" if hint else f"{left} days left")
     if facts.is_expired:
         return CheckResult.failed(
             Problem(

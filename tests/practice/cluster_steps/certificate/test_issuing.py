@@ -22,7 +22,7 @@ from tests.practice.cluster_steps.certificate.support import (
     refusal,
 )
 from wizard import names
-from wizard.events import CheckStatus, Noted, WaitStarted
+from wizard.events import CheckFinished, CheckStatus, Noted, WaitStarted
 from wizard.practice.acme import AcmeServer
 from wizard.practice.dns import DnsServer
 from wizard.practice.ledger import Ledger
@@ -184,8 +184,6 @@ def test_blockers_are_seen_before_anything_is_changed(
     assert codes(rig_for(webroot=str(tmp_path / "absent")).plan(STEP)) == ["webroot-absent"]
     assert codes(rig_for(domain="absent.practice.test").plan(STEP)) == ["domain-absent"]
     assert codes(rig_for(profile="nope").plan(STEP)) == ["profile-unknown"]
-    assert codes(rig_for(method="standalone").plan(STEP)) == ["method-not-there"]
-    assert codes(rig_for(method="dns-route53").plan(STEP)) == ["method-not-there"]
     assert codes(rig_for(directory="https://127.0.0.1:9/directory").plan(STEP)) == ["refused"]
     assert mutations() == before
     assert world.ordered() == 0
@@ -224,8 +222,11 @@ def test_without_preflight_the_ca_is_asked_all_the_same(
     rig = rig_for(preflight=False)
     assert refusal(lambda: issue(rig)) == "acme-unauthorized"
     assert world.ordered() == 1
-    assert set(data_of(cluster)) == {names.NEXT_PRIVATE_KEY}
-    assert any(isinstance(event, Noted) and "asked all the same" in event.text for event in rig.events)
+    assert set(data_of(cluster)) == {names.NEXT_PRIVATE_KEY, names.NEXT_REQUEST}
+    warned = [each for each in rig.events if isinstance(each, CheckFinished) and each.status == "warning"]
+    assert [each.check for each in warned] == ["before-probe"]
+    assert warned[0].problem
+    assert "asked all the same" in warned[0].problem.fix
 
 
 def test_a_rate_limit_is_told_with_its_end(rig_for: MakeRig, world: World) -> None:
