@@ -25,7 +25,7 @@ _BCRYPT = re.compile(rb"\$2[aby]\$\d\d\$([./A-Za-z0-9]{53})")
 # What may stand between the parts of one secret: escape sequences, line breaks, JSON's line breaks.
 _BETWEEN = re.compile(rb"\x1b\[[0-9;:?<=>]*[ -/]*[@-~]|\\+[nrt]|\s+")
 SAMPLE_S = 0.004
-LONGEST_WATCH_S = 300
+LONGEST_WATCH_S = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +163,14 @@ class ArgumentWatch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._done.set()
-        self._thread.join(5)
+        self._thread.join(60)
 
     def wait_for_a_round(self) -> None:
         """Until everything that runs now has been looked at."""
         while self._rounds.acquire(blocking=False):
             pass
         for _ in range(2):  # the first may have begun before
-            assert self._rounds.acquire(timeout=10)
+            assert self._rounds.acquire(timeout=60)
 
     def _watch(self) -> None:
         for _ in range(int(LONGEST_WATCH_S / SAMPLE_S)):

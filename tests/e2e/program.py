@@ -11,7 +11,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSWERS = ROOT / "assets" / "answers" / "practice.toml"
-LIMIT_S = 120
+LIMIT_S = 300
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ class Terminal:
         for key in keys:
             os.write(self._master, KEYS.get(key, key).encode())
 
-    def wait_for(self, wanted: str | Callable[[str], bool], deadline_s: float = 30.0) -> str:
+    def wait_for(self, wanted: str | Callable[[str], bool], deadline_s: float = 90.0) -> str:
         """Reads until the screen shows it, and gives the screen; raises NotSeen."""
         is_there = wanted if callable(wanted) else lambda text: wanted in text
         deadline = time.monotonic() + deadline_s
@@ -106,14 +106,14 @@ class Terminal:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGHUP)
         try:
-            code = self.process.wait(10)
+            code = self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()
         os.close(self._master)
         return code
 
-    def wait_for_exit(self, deadline_s: float = 15.0) -> int:
+    def wait_for_exit(self, deadline_s: float = 60.0) -> int:
         deadline = time.monotonic() + deadline_s
         while self.process.poll() is None and time.monotonic() < deadline:
             self._read(0.05)

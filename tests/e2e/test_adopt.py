@@ -32,7 +32,7 @@ def test_adopted_things_get_their_former_values_back(program: Program, tmp_path:
         env=environment,
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=120,
     )
     before = json.dumps(program.dump(), sort_keys=True, indent=1)
     refused = program.run("apply", "--practice", "-a", str(ANSWERS), "--json")

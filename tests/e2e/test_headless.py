@@ -66,7 +66,7 @@ def test_the_count_would_see_a_change(program: Program, applied: Ran) -> None:
         env=environment,
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=120,
     )
     assert len(program.mutations()) == len(seen) + 1
     subprocess.run(
@@ -74,7 +74,7 @@ def test_the_count_would_see_a_change(program: Program, applied: Ran) -> None:
         env=environment,
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=120,
     )
 
 

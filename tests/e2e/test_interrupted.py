@@ -30,7 +30,7 @@ def _stopped_at(program: Program, event: str, step: str, number: signal.Signals)
             if (told["event"], told.get("step")) == (event, step):
                 process.send_signal(number)
                 break
-        rest, _ = process.communicate(timeout=60)
+        rest, _ = process.communicate(timeout=120)
     return process.returncode, lines + rest.splitlines()
 
 

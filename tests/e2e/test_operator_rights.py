@@ -31,7 +31,7 @@ def test_the_rights_in_the_readme_are_enough(program: Program) -> None:
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=120,
         )
         return done.stdout
 

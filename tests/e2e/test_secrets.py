@@ -150,13 +150,22 @@ def _add_bob(terminal: Terminal, password: str) -> None:
     """Where his name shows, there is the field; his password follows it."""
     terminal.press("bob")
     for _ in range(8):
-        if "bob" in terminal.settle():
+        if "bob" in _when_all_keys_are_taken(terminal):
             break
         terminal.press("Tab", "bob")
     terminal.press("Enter")
-    terminal.settle()
+    _when_all_keys_are_taken(terminal)
     terminal.press(password, "Enter")
     terminal.wait_for("(password typed)")
+
+
+def _when_all_keys_are_taken(terminal: Terminal) -> str:
+    """The screen then: keys are taken in order, so help that came and went is the sign."""
+    sign = "Enter or Esc closes"
+    terminal.press("F1")
+    terminal.wait_for(sign)
+    terminal.press("Esc")
+    return terminal.wait_for(lambda text: sign not in text)
 
 
 def _kubeconfig(world: dict[str, str]) -> dict[str, Any]:
@@ -175,7 +184,7 @@ def _kubernetes(world: dict[str, str], method: str, path: str, body: object = No
             data=json.dumps(body) if body else None,
             headers={**headers, "Content-Type": "application/merge-patch+json"},
             verify=world["KUBE_REGISTRY_CA_FILE"],
-            timeout=10,
+            timeout=60,
         )
     answer.raise_for_status()
     found: dict[str, Any] = answer.json()

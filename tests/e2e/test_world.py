@@ -92,7 +92,7 @@ socket.create_server(("127.0.0.1", 0)).close()
         env=program.environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=True,
     )
     told = dict(line.split() for line in done.stdout.splitlines())

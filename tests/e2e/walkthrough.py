@@ -61,13 +61,13 @@ class Walker:
         """Carries steps out, each from its first sight to the press that opens the next."""
         for number in range(first, last + 1):
             self.apply(number)
-            self.terminal.wait_for(lambda text: button(text).startswith(("Next:", "Finish")), 40)
+            self.terminal.wait_for(lambda text: button(text).startswith(("Next:", "Finish")))
             self.press("Enter")
 
     def apply(self, number: int) -> None:
         """Up to the press of the button that carries the step out."""
         self.terminal.wait_for(TITLES[number])
-        self.terminal.wait_for(is_ready, 60)
+        self.terminal.wait_for(is_ready)
         if number == CERTIFICATE and "[ ] no" in self.terminal.text:
             self.press("Space", shown="Space (the box has the focus)")
             self.terminal.wait_for(lambda text: "Only you can agree" not in text and is_ready(text))
