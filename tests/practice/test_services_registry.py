@@ -85,7 +85,7 @@ def address(
             yield f"{NAME}:{port}"
         finally:
             process.terminate()
-            process.wait(5)
+            process.wait(60)
 
 
 @pytest.fixture
@@ -293,7 +293,7 @@ def wait_for_tls(port: int, endpoints: Endpoints) -> None:
     wait_until(
         answers,
         what="the registry",
-        deadline_s=10,
+        deadline_s=60,
         step=StepId.PROOF,
         emit=lambda _: None,
         cancel=threading.Event(),

@@ -88,7 +88,7 @@ def test_a_plugin_that_hangs_is_stopped_with_its_children(
     monkeypatch.setattr(credentials, "PLUGIN_TIMEOUT_S", 0.2)
     started = time.monotonic()
     assert "no token within" in problem_of(plugin("sleep 60 & sleep 60")).why
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 50
 
 
 GET_TOKEN = ["--region", "eu-west-1", "eks", "get-token", "--cluster-name", "prod", "--output", "json"]

@@ -18,7 +18,7 @@ def test_a_wait_ends_with_what_was_found() -> None:
     found = wait_until(
         lambda: next(seen),
         what="x",
-        deadline_s=5,
+        deadline_s=60,
         step=StepId.DNS,
         emit=events.append,
         cancel=threading.Event(),
@@ -114,7 +114,7 @@ def test_writing_checks_are_skipped_when_nothing_may_be_written() -> None:
 
 
 def test_independent_checks_run_side_by_side() -> None:
-    barrier = threading.Barrier(3, timeout=5)
+    barrier = threading.Barrier(3, timeout=60)
 
     def meet() -> CheckResult:
         barrier.wait()

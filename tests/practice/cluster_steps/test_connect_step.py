@@ -335,4 +335,4 @@ def test_a_cluster_that_is_gone_is_told_in_time(make_rig: MakeRig, kubeconfig: P
     kubeconfig.write_text(yaml.safe_dump(config))
     started = time.monotonic()
     assert isinstance(error_of(make_rig()), Unreachable)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
