@@ -14,7 +14,7 @@ from screens.modals import QuestionModal, QuitModal, TextModal
 from screens.session import Session
 from screens.start import StartScreen
 from screens.view import StepView
-from screens.words import LABELS, declined
+from screens.words import LABELS, declined, help_parts
 from wizard.checks import unexpected
 from wizard.errors import Problem
 from wizard.events import STEPS, ConsentView, StepId, StepStatus
@@ -101,12 +101,8 @@ class WizardApp(App[int]):
 
     def show_help(self, step: StepId, field: tuple[str, str] | None) -> None:
         """The field's part of the step's help, or what stands there about the step as a whole."""
-        text = read_asset(f"help/{step.value}.md")
-        parts = {
-            name.strip(): words.strip() for name, _, words in (p.partition("\n") for p in text.split("\n## "))
-        }
+        about, parts = help_parts(read_asset(f"help/{step.value}.md"))
         words = parts.get(".".join(field)) if field else None
-        about = text.partition("\n## ")[0].partition("\n")[2].strip()
         title = LABELS[field] if field and words else FORMS[step].title
         self.push_screen(TextModal(f"Help: {title}", words or about))
 

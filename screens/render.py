@@ -1,5 +1,6 @@
 """How plans, checks and problems look: shape and word first, colour last, foreign words never markup."""
 
+import re
 from collections.abc import Sequence
 
 from textual.content import Content
@@ -42,6 +43,7 @@ VERBS = {
     Verb.DELETE: ("-", "$text-error"),
 }
 WORD_COLUMNS = 11
+_WORD = re.compile(r"""(?:'[^']*'|"[^"]*"|[^\s'"])+""")
 
 
 def clean(text: str) -> str:
@@ -114,8 +116,19 @@ def hung(text: str, width: int, style: str) -> Content:
 
 
 def commands_text(commands: Sequence[str], width: int) -> Content:
-    """A command a line, further lines deeper in."""
-    return Content("\n").join(_hung(Content("  $ "), Content(clean(each)), width) for each in commands)
+    """A command a line; one too long goes on behind a backslash, so that it can be copied as it stands."""
+    return Content("\n").join(Content(line) for each in commands for line in _folded(clean(each), width))
+
+
+def _folded(command: str, width: int) -> list[str]:
+    """Broken between words only, never inside quotes; a single word may be wider than the screen."""
+    lines = ["  $"]
+    for word in _WORD.findall(command):
+        if len(lines[-1]) + 1 + len(word) + len(" \\") > width and lines[-1].strip("$ "):
+            lines[-1] += " \\"
+            lines.append("   ")
+        lines[-1] += f" {word}"
+    return lines
 
 
 def _row(row: Row, width: int, passed: str = "passed") -> Content:

@@ -1,6 +1,7 @@
 """A problem's words as the screen needs them: they were written for an answers file and a command line."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from screens.forms import FORMS
@@ -17,6 +18,7 @@ OTHER_WAYS = {
     ("adopt", "policy"): "type another IAM policy",
 }
 ANOTHER_PLACE = "choose another namespace in step 1"
+_SOFT_BREAK = re.compile(r"(?<!\n)\n(?!\n|(?:Used for|[\w-]+): )")
 _KEY = re.compile(r"\[(\w+)\] (\w+)|\b(\w+)\.(\w+)\b")
 
 
@@ -32,6 +34,20 @@ def declined(consent: ConsentView) -> str:
     ways = (OTHER_WAYS.get((consent.key, value)) for value in (consent.value, ""))
     way = next((each for each in ways if each), ANOTHER_PLACE)
     return f"! Nothing was changed. Press F2 to be asked again, or {way}."
+
+
+def help_parts(text: str) -> tuple[str, Mapping[str, str]]:
+    """A step's help file: about the step, and by answer. The file's line breaks are not the screen's.
+
+    Only a new paragraph, and a line that begins with a label such as "Where:", stays one.
+    """
+    about, *parts = text.split("\n## ")
+    named = (part.partition("\n") for part in parts)
+    return _unwrapped(about.partition("\n")[2]), {name.strip(): _unwrapped(words) for name, _, words in named}
+
+
+def _unwrapped(text: str) -> str:
+    return _SOFT_BREAK.sub(" ", text.strip())
 
 
 def field_named(problem: Problem) -> tuple[str, str] | None:

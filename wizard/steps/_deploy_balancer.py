@@ -104,7 +104,7 @@ def check_idle_timeout(ctx: Context) -> CheckResult:
         return problem
     wanted = ctx.answers.deploy.idle_timeout_s
     if found.idle_timeout_s == wanted:
-        return CheckResult.passed(f"{wanted} s")
+        return CheckResult.passed(f"cut off after {wanted} s of silence")
     if found.idle_timeout_s is None:
         return CheckResult.skipped("AWS does not tell it.")
     told = Problem(

@@ -75,7 +75,7 @@ def change_records(
         with aws.explained("route53:GetChange"):
             status = aws.client("route53").get_change(Id=change_id)["ChangeInfo"]["Status"]
         if status != "INSYNC":
-            raise NotReady(f"Route53 says {status}")
+            raise NotReady(f"Route53 is still passing it on ({status})")
         return True
 
     ctx.wait(in_sync, what="all name servers of Route53 to know the change", deadline_s=INSYNC_WITHIN_S)

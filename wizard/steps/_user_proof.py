@@ -66,7 +66,8 @@ def prove_no_other_bucket(ctx: Context, facts: UserFacts) -> CheckResult:
         return True
 
     try:
-        return _judged(ctx, facts, forbidden, f"refused at {other}" if other else "there is no other bucket")
+        told = f"refused at {other}" if other else "the list is refused; there is no other one to read"
+        return _judged(ctx, facts, forbidden, told)
     finally:
         client.close()
 

@@ -72,7 +72,7 @@ class DeployStep:
             Check("balancer", "AWS has the load balancer as wanted", partial(balancer.check_kind, ctx)),
             Check(
                 "idle-timeout",
-                "the load balancer is patient",
+                "the load balancer keeps slow pushes connected",
                 partial(balancer.check_idle_timeout, ctx),
             ),
             Check(

@@ -38,7 +38,11 @@ class DnsStep:
             record = Check("record", f"{domain} leads to the load balancer", partial(_check_by_hand, ctx))
             return record, _serial(ctx)
         return (
-            Check("delegation", "the world asks this hosted zone", partial(_check_delegation, ctx)),
+            Check(
+                "delegation",
+                "the internet asks this hosted zone for the name",
+                partial(_check_delegation, ctx),
+            ),
             Check("record", "the alias record leads to the load balancer", partial(_check_record, ctx)),
             Check(
                 "authoritative",

@@ -57,7 +57,7 @@ class UserStep:
             ),
             Check(
                 "no-other-bucket",
-                "the key cannot read another bucket",
+                "the key cannot list or read other buckets",
                 partial(_prove, "prove_no_other_bucket", ctx, facts),
                 writes=True,
                 after=(*needed, "rights"),

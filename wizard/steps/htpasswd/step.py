@@ -201,7 +201,8 @@ def _lines_result(facts: HtpasswdFacts) -> CheckResult:
                 "Run apply to write it.",
             )
         )
-    return CheckResult.passed(f"{len(facts.users)} users")
+    count = len(facts.users)
+    return CheckResult.passed("1 user" if count == 1 else f"{count} users")
 
 
 def _user_result(facts: HtpasswdFacts, user: str) -> CheckResult:
