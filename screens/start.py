@@ -35,6 +35,19 @@ START_ACTIONS = (
 )
 
 
+class SetupButton(Button):
+    """A setup of the list. Text typed on it is a name, for nothing else here takes any."""
+
+    def _forward_event(self, event: events.Event) -> None:
+        """The app's own way of handing a key on: only here do quick keys stay in their order."""
+        if isinstance(event, events.Key) and event.is_printable and event.character != " ":
+            name = self.screen.query_one("#setup-name", Input)
+            self.screen.set_focus(name)
+            name._forward_event(event)  # noqa: SLF001 - the public ways let a later key overtake it
+        else:
+            super()._forward_event(event)
+
+
 class StartScreen(SizedScreen):
     BINDINGS = bindings(START_ACTIONS)
 
@@ -119,9 +132,8 @@ class StartScreen(SizedScreen):
     def _line(row: SetupRow) -> Button:
         far = "taken back" if row.is_undone else f"{row.steps_done} of {row.steps} steps"
         label = Content(clean(f"{row.name}: {far}, last touched {row.touched} UTC"))
-        return Button(
-            label, name=row.name, classes="setup -undone" if row.is_undone else "setup", compact=True
-        )
+        classes = "setup -undone" if row.is_undone else "setup"
+        return SetupButton(label, name=row.name, classes=classes, compact=True)
 
     def show_problem(self, problem: Problem) -> None:
         width = max(self.size.width - 34, 20)
@@ -134,14 +146,6 @@ class StartScreen(SizedScreen):
             self.wizard.open_setup(str(event.button.name))
         else:
             self._begin()
-
-    def on_key(self, event: events.Key) -> None:
-        """Text typed while a setup of the list has the focus is a name: nothing else takes any."""
-        if event.is_printable and event.character != " " and isinstance(self.focused, Button):
-            event.stop()
-            name = self.query_one("#setup-name", Input)
-            self.set_focus(name)
-            name.post_message(events.Key(event.key, event.character))
 
     def on_input_submitted(self, _event: Input.Submitted) -> None:
         if self.query_one("#primary", Button).disabled:

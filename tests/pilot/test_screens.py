@@ -403,8 +403,9 @@ async def test_an_enter_that_comes_too_early_counts_later(start: Running) -> Non
 async def test_what_is_typed_on_the_list_is_a_name(start: Running) -> None:
     start.app.post_message(Loaded((row("registry", 3),)))
     await until(start, lambda: str(getattr(start.app.focused, "label", "")).startswith("registry: 3 of 8"))
-    await start.press("n", "e", "w")
-    await until(start, lambda: start.app.screen.query_one("#setup-name", Input).value == "new")
+    for key in ("n", "e", "w", "enter"):
+        start.app.simulate_key(key)
+    await until(start, lambda: session_of(start).opened == ["new"])
 
 
 async def test_setups_taken_back_stand_last_and_never_have_the_focus(start: Running) -> None:
