@@ -21,14 +21,21 @@ if TYPE_CHECKING:
 
 
 class S3Probe:
-    """A context manager: what `client` could not remove, `operator` removes at the end, versions included."""
+    """A context manager: what `client` could not remove, `operator` removes at the end, versions included.
 
-    def __init__(self, client: "S3Client", bucket: str, *, operator: "S3Client", profile: str = "") -> None:
+    `purpose` is a place of its own in the bucket, with one probe at a time: what a run that was cut off left
+    there, or an upload whose answer was lost, is removed at the end too.
+    """
+
+    def __init__(
+        self, client: "S3Client", bucket: str, purpose: str, *, operator: "S3Client", profile: str = ""
+    ) -> None:
         self._client = client
         self._bucket = bucket
         self._operator = operator
         self._profile = profile
-        self._prefix = f"{PROBE_PREFIX}{secrets.token_hex(8)}/"
+        self._place = f"{PROBE_PREFIX}{purpose}/"
+        self._prefix = f"{self._place}{secrets.token_hex(8)}/"
         self._keys: set[str] = set()
         self._uploads: dict[str, str] = {}
         self._is_versioned = False
@@ -39,6 +46,7 @@ class S3Probe:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._find_what_is_left()
         for upload, key in self._uploads.items():
             with suppress(*FOREIGN):
                 self._operator.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
@@ -46,7 +54,17 @@ class S3Probe:
             if self._keys:
                 self._operator.delete_objects(Bucket=self._bucket, Delete=_all_of(self._keys))
             if self._is_versioned:
-                remove_versions(self._operator, self._bucket, self._prefix)
+                remove_versions(self._operator, self._bucket, self._place)
+
+    def _find_what_is_left(self) -> None:
+        with suppress(*FOREIGN):
+            listed = self._operator.list_multipart_uploads(Bucket=self._bucket, Prefix=self._place)
+            self._uploads |= {
+                each.get("UploadId", ""): each.get("Key", "") for each in listed.get("Uploads", [])
+            }
+        with suppress(*FOREIGN):
+            page = self._operator.list_objects_v2(Bucket=self._bucket, Prefix=self._place)
+            self._keys |= {each.get("Key", "") for each in page.get("Contents", [])}
 
     def knock(self) -> None:
         """The cheapest request, to see whether the key is known at all."""

@@ -37,7 +37,7 @@ def prove_rights(ctx: Context, facts: UserFacts) -> CheckResult:
     client = aws.client_with_key(key_id, secret.get_secret_value())
 
     def cycle() -> bool:
-        with S3Probe(client, bucket, operator=aws.client("s3")) as probe:
+        with S3Probe(client, bucket, "user", operator=aws.client("s3")) as probe:
             for _ in range(IN_A_ROW):
                 probe.knock()
             probe.objects()

@@ -131,20 +131,20 @@ def _check_settings(ctx: Context, facts: BucketFacts) -> CheckResult:
 
 
 def _check_objects(ctx: Context) -> CheckResult:
-    with _probe(ctx) as probe:
+    with _probe(ctx, "objects") as probe:
         probe.objects()
     return CheckResult.passed("as you")
 
 
 def _check_multipart(ctx: Context) -> CheckResult:
-    with _probe(ctx) as probe:
+    with _probe(ctx, "multipart") as probe:
         probe.multipart()
     return CheckResult.passed("as you")
 
 
-def _probe(ctx: Context) -> "S3Probe":
+def _probe(ctx: Context, purpose: str) -> "S3Probe":
     from wizard.steps._s3_probe import S3Probe
 
     aws = ctx.services.aws
     client = aws.client("s3")
-    return S3Probe(client, ctx.answers.bucket.name, operator=client, profile=aws.profile)
+    return S3Probe(client, ctx.answers.bucket.name, purpose, operator=client, profile=aws.profile)

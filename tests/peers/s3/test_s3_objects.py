@@ -260,7 +260,7 @@ class TestTheWizardsProbe:
         if status:
             s3.put_bucket_versioning(Bucket=full, VersioningConfiguration={"Status": status})
         before = s3.list_object_versions(Bucket=full)
-        with S3Probe(s3, full, operator=s3) as probe:
+        with S3Probe(s3, full, "test", operator=s3) as probe:
             probe.knock()
             probe.objects()
             probe.multipart()

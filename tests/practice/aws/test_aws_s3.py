@@ -83,6 +83,10 @@ def test_settings_are_read_back_as_they_were_put(s3: Any) -> None:
     s3.put_bucket_encryption(Bucket="settings", ServerSideEncryptionConfiguration=rules)
     found = s3.get_bucket_encryption(Bucket="settings")["ServerSideEncryptionConfiguration"]["Rules"][0]
     assert (found["ApplyServerSideEncryptionByDefault"], found["BucketKeyEnabled"]) == (kms, True)
+    rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
+    s3.put_bucket_encryption(Bucket="settings", ServerSideEncryptionConfiguration=rules)
+    found = s3.get_bucket_encryption(Bucket="settings")["ServerSideEncryptionConfiguration"]["Rules"][0]
+    assert found["BucketKeyEnabled"] is False
 
 
 def test_own_and_foreign_buckets_are_told_apart(s3: Any, refused: Callable[..., Any]) -> None:

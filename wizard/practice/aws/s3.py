@@ -80,6 +80,12 @@ def restore_encryption(account: Account, call: Call, _headers: dict[str, str]) -
     bucket.encryption = {"Rule": {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": "false"}}
 
 
+def say_no_to_bucket_keys(account: Account, call: Call, _headers: dict[str, str]) -> None:
+    """S3 always tells whether it uses a bucket key; moto only where it was asked to."""
+    rule = moto_parts.backend("s3", account.number, "").buckets[call.path["Bucket"]].encryption["Rule"]
+    rule.setdefault("BucketKeyEnabled", "false")
+
+
 def check_tags(_: Account, call: Call) -> None:
     """Source: "Using cost allocation S3 bucket tags" and "Tag restrictions" in AWS's guides."""
     tags = (call.params.get("Tagging") or {}).get("TagSet") or []
@@ -182,6 +188,7 @@ BEFORE: Mends = {
 AFTER: AfterMends = {
     ("s3", "CreateBucket"): give_defaults,
     ("s3", "DeleteBucketEncryption"): restore_encryption,
+    ("s3", "PutBucketEncryption"): say_no_to_bucket_keys,
     ("s3", "PutBucketTagging"): keep_empty_values,
     ("s3", "PutObject"): bring_versions_back,
     ("s3", "CopyObject"): bring_versions_back,
