@@ -17,7 +17,7 @@ from wizard.checks import unexpected
 from wizard.endpoints import Endpoints
 from wizard.engine import Engine
 from wizard.errors import ExitCode, Problem, Refused, WizardError
-from wizard.events import STEPS, Emit, RunFinished, RunStarted, StepStatus
+from wizard.events import STEPS, Emit, RunFinished, RunStarted, StepId, StepStatus
 from wizard.output import TITLES, JsonLines, Narrator, plain
 from wizard.overview import overview
 from wizard.services import Services
@@ -185,7 +185,7 @@ def _interruptible(cancel: threading.Event) -> Iterator[None]:
 
 
 def _print_plan(engine: Engine) -> None:
-    """The plan as a table on stdout."""
+    """The plan as a table on stdout; what stops connect would only show again in all later steps."""
     for step in STEPS:
         planned = engine.plan(step)
         lines = [
@@ -195,6 +195,9 @@ def _print_plan(engine: Engine) -> None:
         lines += [f"  blocked {problem}" for problem in planned.blockers]
         lines += [f"  note    {note}" for note in planned.notes]
         sys.stdout.write(plain(f"{TITLES[step]}\n" + "\n".join(lines or ["  nothing to do"]) + "\n"))
+        if step is StepId.CONNECT and planned.blockers:
+            sys.stdout.write("The later steps cannot be seen before this is mended.\n")
+            return
 
 
 def _print_snippets(engine: Engine, *, is_practice: bool) -> None:

@@ -75,6 +75,7 @@ class Narrator:
         self._transient = False
         self._turns: list[StepId] = []
         self._held: dict[StepId, list[Event]] = {}
+        self._command = ""
 
     def __call__(self, event: Event) -> None:
         with self._lock:
@@ -84,6 +85,8 @@ class Narrator:
     def _take(self, event: Event) -> None:
         """In the order of the steps: what runs side by side is held until its turn has come."""
         step: StepId | None = getattr(event, "step", None)
+        if isinstance(event, RunStarted):
+            self._command = event.command
         if isinstance(event, RunStarted) and event.command in {"apply", "check"}:
             self._turns = list(event.steps)
         if isinstance(event, RunFinished):
@@ -104,6 +107,8 @@ class Narrator:
         match event:
             case StepStarted():
                 self._line(f"\n{TITLES[event.step]}")
+            case PlanMade() if self._command == "plan":
+                pass  # the table that `plan` prints has the notes
             case PlanMade():
                 for note in event.notes:
                     self._line(f"  · {note}")
@@ -121,6 +126,8 @@ class Narrator:
         match event:
             case ChangeStarted():
                 self._passing(f"  ▸ {event.summary}")
+            case ChangeFinished() if self._command == "undo":
+                self._clear()  # what came of it was told in a sentence
             case ChangeFinished():
                 self._line(f"  + {event.summary} ({event.elapsed_s:.1f} s)")
             case ChangeFailed():

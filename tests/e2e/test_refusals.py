@@ -151,3 +151,13 @@ print(key["AccessKeyId"], key["SecretAccessKey"])
     ran = _refused(program, str(ANSWERS), limited)
     assert "s3:CreateBucket" in json.dumps(ran.finish["problem"])
     del tmp_path
+
+
+def test_a_plan_that_connect_stops_tells_of_connect_only(program: Program, tmp_path: Path) -> None:
+    """What cannot be seen for that reason would be told again seven times."""
+    answers = _answers(tmp_path, "connect.namespace = 'not-there'")
+    ran = program.run("plan", "--practice", "-a", answers)
+    assert ran.code == 2
+    assert ran.out.count("blocked") == 1
+    assert "not-there is not in the cluster" in ran.out
+    assert ran.out.endswith("The later steps cannot be seen before this is mended.\n")

@@ -11,8 +11,12 @@ from wizard import answers_commands
 from wizard.cli import run
 from wizard.errors import Problem
 from wizard.events import (
+    ChangeFinished,
+    ChangeStarted,
     CheckFinished,
     CheckStatus,
+    Noted,
+    PlanMade,
     RunFinished,
     RunStarted,
     StepFinished,
@@ -103,6 +107,23 @@ def test_steps_that_run_side_by_side_are_told_in_their_order(capsys: pytest.Capt
         tell(StepFinished(step, StepStatus.DONE))
     lines = [line for line in capsys.readouterr().err.splitlines() if "check of" in line]
     assert [line.split()[3] for line in lines] == ["connect", "bucket", "user"]
+
+
+def test_a_plan_leaves_its_notes_to_the_table_and_undo_tells_each_thing_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tell = Narrator(sys.stderr)
+    tell(RunStarted("plan", "team", (StepId.BUCKET,)))
+    tell(PlanMade(StepId.BUCKET, (), notes=("a note",)))
+    assert "a note" not in capsys.readouterr().err
+    tell(RunStarted("undo", "team", (StepId.BUCKET,)))
+    tell(ChangeStarted(StepId.BUCKET, "Undo: Create the bucket"))
+    tell(Noted(StepId.BUCKET, "Deleted the bucket."))
+    tell(ChangeFinished(StepId.BUCKET, "Undo: Create the bucket", 0.1))
+    assert capsys.readouterr().err == "  · Deleted the bucket.\n"
+    tell(RunStarted("apply", "team", (StepId.BUCKET,)))
+    tell(PlanMade(StepId.BUCKET, (), notes=("a note",)))
+    assert "a note" in capsys.readouterr().err
 
 
 def test_foreign_words_do_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
