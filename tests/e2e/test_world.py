@@ -34,6 +34,7 @@ def test_env_names_all_that_the_contract_promises(program: Program) -> None:
         "HTTP_PROXY",
         "HTTPS_PROXY",
         "NO_PROXY",
+        "KUBE_REGISTRY_HTTP_LISTEN",
         "KUBE_REGISTRY_WEBROOT",
         "KUBE_REGISTRY_DOMAIN",
     }

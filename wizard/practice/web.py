@@ -1,14 +1,18 @@
 """The practice web server: what stands behind the domain before its record leads to the balancer."""
 
+import contextlib
+import http.client
+import random
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from wizard.practice.listener import HttpHandler, Listener, RefusedBody
 from wizard.practice.network import WEB_ADDRESS, Network
 
 PORT = 80
+BODY_MAX = 64 * 1024
 TOKENS = "/.well-known/acme-challenge/"
 PAGE = """<!doctype html>
 <html lang="en">
@@ -19,6 +23,9 @@ Files put into its webroot are served here.</p>
 """
 TYPES = {".html": "text/html; charset=utf-8", ".txt": "text/plain; charset=utf-8"}
 OTHER_TYPE = "application/octet-stream"
+PASSING_S = 10.0
+OUT_OF_THE_WAY = range(20_000, 30_000)
+"""Ports that no system gives to whoever asks for any port."""
 NOT_FOUND = b"404 Not Found\nThere is no such file in the webroot.\n"
 
 
@@ -35,14 +42,25 @@ class Fault:
     under: str = TOKENS
 
 
+def port_out_of_the_way() -> int:
+    """A free port of 127.0.0.1 that stays free until somebody asks for that very one."""
+    for port in random.SystemRandom().sample(OUT_OF_THE_WAY, 50):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError("No port of 127.0.0.1 between 20000 and 30000 is free.")
+
+
 class WebServer:
     """Serves the files of `webroot` at WEB_ADDRESS, port 80, of the network; read-only, no listings.
 
-    The directory is made when absent, and given an index.html when it has none.
+    The directory is made when absent, and given an index.html when it has none. Requests for tokens that it
+    does not hold are passed to `passes_to`, a port of 127.0.0.1, where something listens there: that is where
+    an ACME client may answer by itself. 0 is for none.
     """
 
-    def __init__(self, webroot: Path, network: Network) -> None:
+    def __init__(self, webroot: Path, network: Network, *, passes_to: int = 0) -> None:
         self._webroot = webroot
+        self._passes_to = passes_to
         self._network = network
         self._fault: Fault | None = None
         self._listener = Listener("web", self._serve)
@@ -106,6 +124,20 @@ class WebServer:
         except (OSError, RuntimeError, ValueError):
             return None
 
+    def passed_on(self, path: str) -> tuple[int, bytes] | None:
+        """What whoever listens at `passes_to` says to a path; None where nobody does."""
+        if not (self._passes_to and path.startswith(TOKENS)):
+            return None
+        connection = http.client.HTTPConnection("127.0.0.1", self._passes_to, timeout=PASSING_S)
+        try:
+            connection.request("GET", quote(path))
+            with connection.getresponse() as answer:
+                return answer.status, answer.read(BODY_MAX)
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+
     def _serve(self, connection: socket.socket) -> None:
         WebHandler(connection, self)
 
@@ -136,6 +168,9 @@ class WebHandler(HttpHandler):
             body = found.read_bytes() if found else None
         except OSError:
             self.reply(403, [("Content-Type", TYPES[".txt"])], b"403 Forbidden\nThe file is not readable.\n")
+            return
+        if found is None and (passed := self._web.passed_on(path)):
+            self.reply(passed[0], [("Content-Type", TYPES[".txt"])], passed[1])
             return
         if found is None or body is None:
             self.reply(404, [("Content-Type", TYPES[".txt"])], NOT_FOUND)

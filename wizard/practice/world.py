@@ -25,7 +25,7 @@ from wizard.practice.network import Network
 from wizard.practice.node import NodeAgent, PodPorts
 from wizard.practice.pki import Authority
 from wizard.practice.proxy import ProxyServer
-from wizard.practice.web import WebServer
+from wizard.practice.web import WebServer, port_out_of_the_way
 
 REGION, ZONE = "eu-west-1", "eu-west-1a"
 DOMAIN, HOSTED_ZONE = "registry.practice.test", "practice.test"
@@ -58,7 +58,8 @@ class World:
         seed = self.aws.seed(HOSTED_ZONE)
         self.dns = DnsServer(self.aws, self.network)
         self._up(self.dns)
-        self.web = WebServer(webroot, self.network)
+        self._own_port = port_out_of_the_way()
+        self.web = WebServer(webroot, self.network, passes_to=self._own_port)
         self.proxy = ProxyServer(self.dns.resolve, self.network, self.ledger)
         self.acme = AcmeServer(
             authority, self.dns.resolve, self.network, self.ledger, txt=self.dns.txt, caa=self.dns.caa
@@ -156,6 +157,7 @@ class World:
             "https_proxy": self.proxy.url,
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",
+            "KUBE_REGISTRY_HTTP_LISTEN": f"127.0.0.1:{self._own_port}",
             "KUBE_REGISTRY_WEBROOT": str(files / "webroot"),
             "KUBE_REGISTRY_DOMAIN": DOMAIN,
         }
