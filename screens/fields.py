@@ -66,10 +66,15 @@ class FieldRow(Vertical):
             return Box(value=bool(value), widget_id=field.widget_id)
         if field.kind == "choice":
             choices = field.choices if str(value) in field.choices else (*field.choices, str(value))
-            options = [(choice, choice) for choice in choices]
+            options = [(choice or "the same way", choice) for choice in choices]
             return Select(options, value=str(value), allow_blank=False, id=field.widget_id, compact=True)
         return Input(
-            _text(value), placeholder=field.hint, id=field.widget_id, compact=True, select_on_focus=False
+            _text(value),
+            placeholder=field.hint,
+            password=field.kind == "secret",
+            id=field.widget_id,
+            compact=True,
+            select_on_focus=False,
         )
 
     @property
@@ -90,8 +95,8 @@ class FieldRow(Vertical):
     def suit(self, table: Mapping[str, object]) -> None:
         """Shows the row only where the other answers ask for it."""
         if self.field.only_if is not None:
-            key, value = self.field.only_if
-            self.set_class(table[key] != value, "-off")
+            key, *values = self.field.only_if
+            self.set_class(table[key] not in values, "-off")
 
     def show_problem(self, problem: Problem | None) -> None:
         self.set_class(problem is not None, "-invalid")
@@ -134,6 +139,6 @@ def _text(value: object) -> str:
 
 def rows_of(fields: tuple[Field, ...], document: Mapping[str, Mapping[str, Any]]) -> Iterator[FieldRow]:
     for field in fields:
-        row = FieldRow(field, document[field.table][field.key])
+        row = FieldRow(field, "" if field.kind == "secret" else document[field.table][field.key])
         row.suit(document[field.table])
         yield row

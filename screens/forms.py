@@ -7,9 +7,10 @@ from wizard.events import StepId
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One answer: `kind` is text, switch, choice, number or names (a list, separated by commas).
+    """One answer: `kind` is text, switch, choice, number, names (a list, separated by commas) or secret.
 
-    `only_if`: (key, value) of the same table; the field is shown only while that answer is so.
+    A secret is no answer: it is kept in memory, under the environment variable that `key` names.
+    `only_if`: (key, values...) of the same table; the field is shown only while that answer is one of them.
     """
 
     table: str
@@ -19,7 +20,7 @@ class Field:
     choices: tuple[str, ...] = ()
     hint: str = ""
     is_advanced: bool = False
-    only_if: tuple[str, str] | None = None
+    only_if: tuple[str, ...] | None = None
 
     @property
     def widget_id(self) -> str:
@@ -37,7 +38,9 @@ class Form:
 
 
 IAM = ("kind", "iam-user")
-WEBROOT, IMPORT = ("method", "webroot"), ("method", "import")
+WEBROOT, STANDALONE, IMPORT = ("method", "webroot"), ("method", "standalone"), ("method", "import")
+HTTP = ("method", "webroot", "standalone")
+ACME = (*HTTP, "dns-route53")
 ROUTE53 = ("provider", "route53")
 FORMS = {
     form.step: form
@@ -105,7 +108,13 @@ FORMS = {
             "Certificate",
             "Docker talks to a registry only by TLS, under a name that a CA vouches for.",
             (
-                Field("certificate", "method", "Method", "choice", ("webroot", "import")),
+                Field(
+                    "certificate",
+                    "method",
+                    "Method",
+                    "choice",
+                    ("dns-route53", "webroot", "standalone", "import"),
+                ),
                 Field("certificate", "domain", "Domain", hint="such as registry.example.com"),
                 Field(
                     "certificate",
@@ -114,15 +123,55 @@ FORMS = {
                     hint="the web server's directory, or manual",
                     only_if=WEBROOT,
                 ),
-                Field("certificate", "email", "E-mail", hint="may be empty", only_if=WEBROOT),
-                Field("certificate", "agree_tos", "I agree to the CA's terms", "switch", only_if=WEBROOT),
+                Field("certificate", "http_port", "Port here", "number", only_if=STANDALONE),
+                Field("certificate", "email", "E-mail", hint="may be empty", only_if=ACME),
+                Field("certificate", "agree_tos", "I agree to the CA's terms", "switch", only_if=ACME),
+                Field(
+                    "certificate",
+                    "renew_by",
+                    "Renew it by",
+                    "choice",
+                    ("", "dns-route53", "webroot", "standalone"),
+                    only_if=HTTP,
+                ),
+                Field(
+                    "certificate", "cert_file", "Certificate file", hint="PEM, chain included", only_if=IMPORT
+                ),
+                Field("certificate", "key_file", "Key file", hint="PEM, not encrypted", only_if=IMPORT),
+                Field(
+                    "certificate", "pkcs12_file", "PKCS#12 file", hint="in place of the two", only_if=IMPORT
+                ),
+                Field(
+                    "certificate",
+                    "KUBE_REGISTRY_PKCS12_PASSWORD",
+                    "Its password",
+                    "secret",
+                    hint="never stored",
+                    only_if=IMPORT,
+                ),
+                Field(
+                    "certificate",
+                    "other_names",
+                    "More names",
+                    "names",
+                    hint="usually empty",
+                    is_advanced=True,
+                ),
                 Field(
                     "certificate",
                     "directory",
                     "ACME directory",
                     hint="production, staging or a URL",
                     is_advanced=True,
-                    only_if=WEBROOT,
+                    only_if=ACME,
+                ),
+                Field(
+                    "certificate",
+                    "staging_first",
+                    "Rehearse with staging",
+                    "switch",
+                    is_advanced=True,
+                    only_if=ACME,
                 ),
                 Field(
                     "certificate",
@@ -131,23 +180,30 @@ FORMS = {
                     "choice",
                     ("ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"),
                     is_advanced=True,
-                    only_if=WEBROOT,
+                    only_if=ACME,
+                ),
+                Field(
+                    "certificate", "preflight", "Check beforehand", "switch", is_advanced=True, only_if=ACME
                 ),
                 Field(
                     "certificate",
-                    "preflight",
-                    "Try the web server",
-                    "switch",
+                    "overridden",
+                    "Checks to override",
+                    "names",
+                    hint="such as caa, stale-aaaa",
                     is_advanced=True,
-                    only_if=WEBROOT,
+                    only_if=ACME,
+                ),
+                Field(
+                    "certificate", "profile", "Profile", hint="usually empty", is_advanced=True, only_if=ACME
                 ),
                 Field(
                     "certificate",
-                    "profile",
-                    "Profile",
+                    "preferred_chain",
+                    "Preferred root",
                     hint="usually empty",
                     is_advanced=True,
-                    only_if=WEBROOT,
+                    only_if=ACME,
                 ),
                 Field(
                     "certificate",
@@ -155,12 +211,17 @@ FORMS = {
                     "EAB key ID",
                     hint="usually empty",
                     is_advanced=True,
-                    only_if=WEBROOT,
+                    only_if=ACME,
                 ),
                 Field(
-                    "certificate", "cert_file", "Certificate file", hint="PEM, chain included", only_if=IMPORT
+                    "certificate",
+                    "KUBE_REGISTRY_EAB_HMAC",
+                    "EAB HMAC key",
+                    "secret",
+                    hint="never stored",
+                    is_advanced=True,
+                    only_if=ACME,
                 ),
-                Field("certificate", "key_file", "Key file", hint="PEM, not encrypted", only_if=IMPORT),
             ),
         ),
         Form(

@@ -170,6 +170,9 @@ class StepScreen(SizedScreen):
         """Textual announces a control's first value too, which is no change."""
         message.stop()
         row, field = message.row, message.row.field
+        if field.kind == "secret":
+            self._keep_secret(field.key, str(message.value))
+            return
         if message.value == self.wizard.session.document[field.table][field.key]:
             if row.has_class("-invalid"):
                 row.show_problem(None)
@@ -190,6 +193,15 @@ class StepScreen(SizedScreen):
         if problem is None:
             self._pause = self.set_timer(DEBOUNCE_S, self.action_look)
         self.render_view()
+
+    def _keep_secret(self, variable: str, secret: str) -> None:
+        """It goes no further than this run's memory; the step is looked at anew with it."""
+        if (vault := self.wizard.session.vault) is None or (not secret and vault.secret(variable) is None):
+            return
+        vault.keep(variable, secret)
+        if self._pause is not None:
+            self._pause.stop()
+        self._pause = self.set_timer(DEBOUNCE_S, self.action_look)
 
     # Actions
 

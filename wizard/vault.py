@@ -47,8 +47,8 @@ class Vault:
 
     def secret(self, variable: str) -> SecretStr | None:
         """What was typed for it in this run, else the environment's; None where there is neither."""
-        if variable in self._secrets:
-            return self._secrets[variable]
+        if typed := self._secrets.get(variable):
+            return typed
         found = os.environ.get(variable, "")
         return SecretStr(found) if found else None
 
