@@ -33,9 +33,9 @@ from wizard.events import (
     to_json,
 )
 from wizard.facts import FactBook
-from wizard.journal import Journal
+from wizard.journal import Entry, Journal
 from wizard.parallel import side_by_side
-from wizard.place import Place
+from wizard.place import Place, Side, Sight, homes, look
 from wizard.refusals import answer_missing, consent_needed
 from wizard.services import Services, load
 from wizard.state import SetupDirectory
@@ -69,6 +69,7 @@ class Engine:
         self.has_changed_anything = False
         self._emit_to = emit
         self._changed_since_read: set[StepId] = set()
+        self._sight: Sight | None = None
 
     # Looking
 
@@ -81,7 +82,7 @@ class Engine:
         steps = [all_steps()[step] for step in wanted]
         seen: set[StepId] = set()
 
-        def look(step: Step) -> Callable[[], None]:
+        def see(step: Step) -> Callable[[], None]:
             def work() -> None:
                 self.facts.put(step.id, self._guarded(lambda: step.inspect(self._context(step.id))))
                 self._changed_since_read.discard(step.id)
@@ -89,8 +90,9 @@ class Engine:
 
             return work
 
+        locate = [self._locate] if StepId.CONNECT in {step.id for step in steps} else []
         try:
-            side_by_side([look(step) for step in steps])
+            side_by_side([*(see(step) for step in steps), *locate])
         except Cancelled:
             raise
         except WizardError as error:
@@ -213,13 +215,11 @@ class Engine:
         for entry in reversed(self.journal.standing()):
             if self.cancel.is_set():
                 raise Cancelled
-            step = all_steps()[entry.step]
             summary = f"Undo: {entry.change.summary}"
             self.emit(ChangeStarted(entry.step, summary))
             started = time.monotonic()
             try:
-                context = self._context(entry.step)
-                told = self._guarded(lambda: step.undo(context, entry, delete_bucket=delete_bucket))  # noqa: B023 - called at once
+                told = self._take_back(entry, delete_bucket)
             except Cancelled:
                 raise
             except WizardError as error:
@@ -236,6 +236,7 @@ class Engine:
         """Goes on with other answers; what was seen before is forgotten."""
         self.answers, self.services = answers, services
         self.facts = FactBook()
+        self._sight = None
 
     def snippets(self) -> tuple[str, ...]:
         """Commands to copy that use the registry as the answers describe it."""
@@ -254,10 +255,7 @@ class Engine:
     def _carry_out(self, step: StepId, change: Change) -> None:
         if self.cancel.is_set():
             raise Cancelled
-        if moved := self._moved():
-            raise self._stopped(moved)
-        if self.journal.place() is None:
-            self.journal.placed(Place.of(self.answers, self.facts.connect))
+        self._settle()
         self.emit(ChangeStarted(step, change.summary))
         started = time.monotonic()
         self.has_changed_anything = True
@@ -334,18 +332,62 @@ class Engine:
     def _probed(self, step: StepId) -> str:
         return all_steps()[step].probed(self.answers, self.facts)
 
+    def _take_back(self, entry: Entry, delete_bucket: str) -> str:
+        """Only where it is known to be the place: elsewhere nothing is found, which looks like gone."""
+        sides = homes(entry.step, entry.change.action)
+        away = [problem for side in sides if (problem := self._away(side))]
+        if sides and self._away(sides[0]):
+            raise WizardError(away[0])
+        step, context = all_steps()[entry.step], self._context(entry.step)
+        told = self._guarded(lambda: step.undo(context, entry, delete_bucket=delete_bucket))
+        if away:
+            raise WizardError(away[0])
+        return told
+
     def _look_before_undo(self) -> None:
         """Undo asks for facts of its own; what cannot be seen now is left unknown."""
         for step in STEPS:
             try:
                 self.inspect([step])
+            except Cancelled:
+                raise
             except WizardError:
                 continue
+        if self._sight is None:
+            self._locate()
+
+    def _locate(self) -> None:
+        self._sight = self._guarded(lambda: look(self.answers, self.services))
 
     def _moved(self) -> Problem | None:
         place = self.journal.place()
-        here = Place.of(self.answers, self.facts.connect)
+        here = self._sight.place if self._sight else Place(self.answers.connect.namespace)
         return place.moved_to(here, self.answers.setup) if place else None
+
+    def _away(self, side: Side) -> Problem | None:
+        """Why one side cannot be taken for the one that the setup was made on."""
+        assert self._sight is not None
+        if side in self._sight.unseen:
+            return self._sight.unseen[side]
+        place = self.journal.place()
+        if side is not Side.ZONE or place is None:
+            return None
+        return place.zone_moved_to(self._sight.place, self.answers.setup)
+
+    def _settle(self) -> None:
+        """Remembers where the next change is made; raises where that is not where the setup lives."""
+        if self._sight is None or self._sight.unseen:
+            self._locate()
+        assert self._sight is not None
+        for side in (Side.AWS, Side.CLUSTER):
+            if side in self._sight.unseen:
+                raise self._stopped(self._sight.unseen[side])
+        if moved := self._moved():
+            raise self._stopped(moved)
+        place = self.journal.place()
+        known = place.filled(self._sight.place) if place else self._sight.place
+        if known != place:
+            self.journal.placed(known)
 
     def _stopped(self, problem: Problem) -> WizardError:
         return WizardError(problem) if self.has_changed_anything else Refused(problem)

@@ -4,32 +4,41 @@ Undo finds things by name in the place that the answers name. After a move it wo
 that for "gone already", and forget what still runs, and costs, in the former place.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from wizard.errors import Problem
+from wizard.errors import AccessDenied, Cancelled, Problem, WizardError
+from wizard.events import StepId
+from wizard.parallel import side_by_side
 
 if TYPE_CHECKING:
     from wizard.answers import Answers
-    from wizard.facts import ConnectFacts
+    from wizard.services import Services
+
+LANDMARK = "kube-system"
+"""Every cluster has this namespace from its first day on: its UID tells clusters apart."""
+
+
+class Side(enum.StrEnum):
+    """The three that can be away, or others, each by itself."""
+
+    AWS = "aws"
+    CLUSTER = "cluster"
+    ZONE = "zone"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What could not be seen is empty."""
+    """What could not be seen is empty; `zone_account_id` is the account that Route53 is asked in."""
 
     namespace: str
     account_id: str = ""
     kube_context: str = ""
     kube_server: str = ""
-
-    @classmethod
-    def of(cls, answers: "Answers", seen: "ConnectFacts | None") -> "Place":
-        namespace = answers.connect.namespace
-        return (
-            cls(namespace, seen.account_id, seen.kube_context, seen.kube_server) if seen else cls(namespace)
-        )
+    cluster_uid: str = ""
+    zone_account_id: str = ""
 
     @classmethod
     def from_json(cls, found: Mapping[str, str]) -> "Place":
@@ -39,18 +48,103 @@ class Place:
     def to_json(self) -> dict[str, str]:
         return asdict(self)
 
+    def filled(self, seen: "Place") -> "Place":
+        """With what an earlier version did not record, or an earlier run could not see."""
+        more = {key: value for key, value in seen.to_json().items() if not getattr(self, key)}
+        return replace(self, **more)
+
     def moved_to(self, other: "Place", setup: str) -> Problem | None:
-        """Why the setup cannot go on in the other place; a renamed context or server alone is no move."""
+        """Why the setup cannot go on there; a renamed context, or what is not seen, is no move."""
         if self.namespace != other.namespace:
             return _moved(setup, "namespace", self.namespace, other.namespace, "connect.namespace")
         if _differ(self.account_id, other.account_id):
             return _moved(setup, "AWS account", self.account_id, other.account_id, "connect.aws_profile")
-        is_other = _differ(self.kube_server, other.kube_server)
-        if is_other and _differ(self.kube_context, other.kube_context):
-            return _moved(
-                setup, "cluster of the context", self.kube_context, other.kube_context, "connect.kube_context"
-            )
+        if self._is_other_cluster(other):
+            return _moved(setup, "cluster", self.cluster, other.cluster, "connect.kube_context")
         return None
+
+    def zone_moved_to(self, other: "Place", setup: str) -> Problem | None:
+        """Why the record cannot be looked for with the other profile."""
+        if not _differ(self.zone_account_id, other.zone_account_id):
+            return None
+        former, now = self.zone_account_id, other.zone_account_id
+        return _moved(setup, "hosted zones of the AWS account", former, now, "dns.aws_profile")
+
+    def _is_other_cluster(self, other: "Place") -> bool:
+        """By the UID a new address of the same cluster is known; without it the address must be the same."""
+        if self.cluster_uid and other.cluster_uid:
+            return self.cluster_uid != other.cluster_uid
+        return _differ(self.kube_server, other.kube_server)
+
+    @property
+    def cluster(self) -> str:
+        """For people."""
+        return f"{self.kube_server} (context {self.kube_context})"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What can be seen from here, and for each side that could not be identified, why."""
+
+    place: Place
+    unseen: Mapping[Side, Problem] = field(default_factory=dict)
+
+
+def look(answers: "Answers", services: "Services") -> Sight:
+    """Each side by itself, so that one that is away hides no other."""
+    found: dict[str, str] = {}
+    unseen: dict[Side, Problem] = {}
+
+    def ask(side: Side, read: Callable[[], Mapping[str, str]]) -> Callable[[], None]:
+        def work() -> None:
+            try:
+                found.update(read())
+            except Cancelled:
+                raise
+            except WizardError as error:
+                unseen[side] = error.problem
+
+        return work
+
+    asked = [
+        ask(Side.AWS, lambda: {"account_id": services.aws.identity().account_id}),
+        ask(Side.CLUSTER, lambda: _cluster(services)),
+    ]
+    has_own_profile = bool(answers.dns.aws_profile)
+    if has_own_profile:
+        asked.append(ask(Side.ZONE, lambda: {"zone_account_id": services.dns_aws.identity().account_id}))
+    side_by_side(asked)
+    if not has_own_profile:
+        found["zone_account_id"] = found.get("account_id", "")
+        unseen |= {Side.ZONE: unseen[Side.AWS]} if Side.AWS in unseen else {}
+    return Sight(Place(answers.connect.namespace, **found), unseen)
+
+
+def homes(step: StepId, action: str) -> tuple[Side, ...]:
+    """The sides that a change was made on, the one that its undo cannot do without first."""
+    if action == "create-access-key":
+        return Side.AWS, Side.CLUSTER
+    if action == "await-record":
+        return ()
+    return _HOMES.get(step, (Side.CLUSTER,))
+
+
+_HOMES: Mapping[StepId, tuple[Side, ...]] = {
+    StepId.BUCKET: (Side.AWS,),
+    StepId.USER: (Side.AWS,),
+    StepId.DNS: (Side.ZONE,),
+}
+
+
+def _cluster(services: "Services") -> Mapping[str, str]:
+    """Raises Unreachable, CredentialsError or Refused; the UID is "" where the namespace may not be read."""
+    cluster = services.cluster
+    try:
+        found = cluster.get("v1", "Namespace", LANDMARK, namespaced=False) or {}
+    except AccessDenied:
+        found = {}
+    uid = str((found.get("metadata") or {}).get("uid", ""))
+    return {"kube_context": cluster.context, "kube_server": cluster.server, "cluster_uid": uid}
 
 
 def _differ(one: str, other: str) -> bool:
