@@ -215,4 +215,7 @@ def test_stop_cuts_what_is_open_and_frees_the_port(balancer: Balancer, backend_o
             assert client.recv(1) == b""
     with pytest.raises(ConnectionRefusedError):
         connect(balancer)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("balancer")]
+    left = [thread for thread in threading.enumerate() if thread.name.startswith("balancer")]
+    for thread in left:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in left)

@@ -277,7 +277,7 @@ def test_the_web_server_stops_twice_and_is_gone(web: WebServer, network: Network
     assert network.target(WEB_ADDRESS, 80) is None
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", web.port), TIMEOUT_S)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("web")]
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("web")])
 
 
 # The proxy
@@ -573,7 +573,7 @@ def test_stop_cuts_what_is_open(proxy: ProxyServer, publish: Callable[..., Liste
         proxy.stop()
         assert time.monotonic() - started < TIMEOUT_S / 2
         assert read_all(client) == b""
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("proxy")]
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("proxy")])
 
 
 def test_more_connections_than_allowed_wait_their_turn() -> None:

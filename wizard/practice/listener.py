@@ -26,6 +26,7 @@ class Listener:
 
     HANDSHAKE_S = 10
     STOP_S = 2
+    ACCEPTOR_S = 30  # it waits for nobody: more than a moment is a machine that stands still
     LINGER_S = 1
 
     def __init__(
@@ -70,14 +71,14 @@ class Listener:
     def stop(self) -> None:
         if not self._listening or not self._wake or not self._acceptor:
             return
-        deadline = time.monotonic() + self.STOP_S
         self._stopping.set()
         with contextlib.suppress(OSError):  # a last connection may have woken the acceptor, which then left
             self._wake.send(b"x")
         with self._lock:
             for connection in self._served:
                 _cut(connection)
-        self._acceptor.join(max(0.0, deadline - time.monotonic()))
+        self._acceptor.join(self.ACCEPTOR_S)
+        deadline = time.monotonic() + self.STOP_S
         for thread in tuple(self._threads):
             thread.join(max(0.0, deadline - time.monotonic()))
         self._listening.close()

@@ -325,6 +325,9 @@ def test_stop_ends_threads_and_open_connections(server: AcmeServer, ca_file: str
         assert session.get(server.directory_url, timeout=60, verify=ca_file).ok
         server.stop()
         server.stop()
-        assert not [thread for thread in threading.enumerate() if thread.name.startswith("acme")]
+        left = [thread for thread in threading.enumerate() if thread.name.startswith("acme")]
+        for thread in left:
+            thread.join(60)
+        assert not any(thread.is_alive() for thread in left)
         with pytest.raises(requests.ConnectionError):
             session.get(server.directory_url, timeout=60, verify=ca_file)
