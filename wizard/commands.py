@@ -110,9 +110,8 @@ def undo(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading.
     directory = _which(root, options.setup)
     with directory.lock("undo"):
         engine = _engine(directory, _stored(directory), emit, cancel)
-        standing = list(reversed(engine.journal.standing()))
         if not options.yes:
-            _ask_for_undo(directory.name, [entry.change.summary for entry in standing])
+            _ask_for_undo(directory.name, [entry.change.summary for entry in engine.to_undo()])
         emit(RunStarted("undo", directory.name, STEPS))
         left = engine.undo(delete_bucket=options.delete_bucket)
     if left:

@@ -36,7 +36,7 @@ from wizard.facts import FactBook
 from wizard.journal import Entry, Journal
 from wizard.parallel import side_by_side
 from wizard.place import Place, Side, Sight, homes, look
-from wizard.refusals import answer_missing, consent_needed
+from wizard.refusals import answer_missing, bucket_in_use, consent_needed
 from wizard.services import Services, load
 from wizard.state import SetupDirectory
 from wizard.step import Change, Check, CheckResult, Context, Plan, Step
@@ -206,13 +206,24 @@ class Engine:
         results = self._verify_all(plans, push=push, is_strict=False)
         return all(result.status is not CheckStatus.FAILED for result in results)
 
+    def to_undo(self) -> list[Entry]:
+        """What stands, as it is taken back: the last step first, its newest change first."""
+        return sorted(self.journal.standing(), key=lambda e: (STEPS.index(e.step), e.number), reverse=True)
+
     def undo(self, *, delete_bucket: str = "") -> list[Problem]:
-        """Takes back what the journal says, newest first; returns what had to be left, and why."""
+        """Takes back what the journal says, the last step first; returns what had to be left, and why.
+
+        Raises Refused where the setup lives elsewhere, or nothing of it can be reached from here.
+        """
         left: list[Problem] = []
         self._look_before_undo()
         if moved := self._moved():
             raise Refused(moved)
-        for entry in reversed(self.journal.standing()):
+        entries = self.to_undo()
+        out_of_reach = [problem for entry in entries if (problem := self._out_of_reach(entry))]
+        if entries and len(out_of_reach) == len(entries):
+            raise Refused(out_of_reach[0])
+        for entry in entries:
             if self.cancel.is_set():
                 raise Cancelled
             summary = f"Undo: {entry.change.summary}"
@@ -334,10 +345,11 @@ class Engine:
 
     def _take_back(self, entry: Entry, delete_bucket: str) -> str:
         """Only where it is known to be the place: elsewhere nothing is found, which looks like gone."""
-        sides = homes(entry.step, entry.change.action)
-        away = [problem for side in sides if (problem := self._away(side))]
-        if sides and self._away(sides[0]):
-            raise WizardError(away[0])
+        if problem := self._out_of_reach(entry):
+            raise WizardError(problem)
+        if entry.step is StepId.BUCKET and (users := self._users_of_the_bucket()):
+            raise WizardError(bucket_in_use(entry.change.name, users))
+        away = [p for side in homes(entry.step, entry.change.action) if (p := self._away(side))]
         step, context = all_steps()[entry.step], self._context(entry.step)
         told = self._guarded(lambda: step.undo(context, entry, delete_bucket=delete_bucket))
         if away:
@@ -363,6 +375,15 @@ class Engine:
         place = self.journal.place()
         here = self._sight.place if self._sight else Place(self.answers.connect.namespace)
         return place.moved_to(here, self.answers.setup) if place else None
+
+    def _out_of_reach(self, entry: Entry) -> Problem | None:
+        sides = homes(entry.step, entry.change.action)
+        return self._away(sides[0]) if sides else None
+
+    def _users_of_the_bucket(self) -> list[str]:
+        """What was left of the workload and of its rights: as long as it stands, images may come and go."""
+        left = [*self.journal.standing(StepId.DEPLOY), *self.journal.standing(StepId.USER)]
+        return [entry.change.summary for entry in left]
 
     def _away(self, side: Side) -> Problem | None:
         """Why one side cannot be taken for the one that the setup was made on."""

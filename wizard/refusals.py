@@ -43,3 +43,13 @@ def answer_missing(key: str) -> Problem:
         "It has no default that could be right.",
         f"Add {name} to the table [{table}] of the answers file.",
     )
+
+
+def bucket_in_use(name: str, left: Sequence[str]) -> Problem:
+    """`left`: the summaries of what undo could not take back."""
+    return Problem(
+        "bucket-in-use",
+        f"The bucket {name} was left as it is: the registry may still run.",
+        f"This could not be taken back: {left[0]}.",
+        "Mend what undo tells of that, then run the same undo again.",
+    )
