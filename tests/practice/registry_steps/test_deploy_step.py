@@ -1,6 +1,7 @@
 """The step deploy in the practice world: real API requests, real registry processes, real balancers."""
 
 import base64
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from wizard import names
 from wizard.errors import WizardError
 from wizard.events import CheckStatus, Verb, WaitStarted
+from wizard.polling import wait_until
 from wizard.practice.world import World
 from wizard.steps import _deploy_balancer, _deploy_rollout
 from wizard.steps.deploy import DeployStep
@@ -147,6 +149,18 @@ def test_a_missing_secret_is_named_when_the_deadline_passes(
     monkeypatch.setattr(_deploy_rollout, "ROLLOUT_DEADLINE_S", 1.5)
     rig = make_rig()
     rig.cluster.delete("v1", "Secret", names.HTPASSWD_SECRET)
+    failure(rig)
+    # Now the Pod is there; on a busy machine the node may take its time to say what it misses.
+    wait_until(
+        lambda: [
+            pod for pod in pods(rig) if names.HTPASSWD_SECRET in str(rig.cluster.events_for("Pod", pod))
+        ],
+        what="the Event",
+        deadline_s=60,
+        step=STEP.id,
+        emit=lambda _: None,
+        cancel=threading.Event(),
+    )
     error = failure(rig)
     assert error.problem.code == "failed-mount"
     assert names.HTPASSWD_SECRET in error.problem.why
