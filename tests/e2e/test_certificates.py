@@ -44,7 +44,7 @@ def stored(program: Program, key: str) -> bytes:
         env={**program.environment, **program.world_environment()},
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=120,
     )
     return base64.b64decode(json.loads(found.stdout)["data"][key])
 

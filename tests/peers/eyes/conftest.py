@@ -16,7 +16,7 @@ from tests.e2e.program import ANSWERS, Program
 HERE = Path(__file__).parent
 # Read now: no test sees the real home.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kube-registry" / "peers"
-LIMIT_S = 60
+LIMIT_S = 180
 APPLY = ("apply", "--practice", "-a", str(ANSWERS), "--json")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -129,7 +129,7 @@ class TestKubectl:
         assert "EnsuredLoadBalancer" in told
 
     def test_the_rollout_is_done(self, kubectl: Read) -> None:
-        told = kubectl("rollout", "status", f"deployment/{REGISTRY}", "--timeout=30s")
+        told = kubectl("rollout", "status", f"deployment/{REGISTRY}", "--timeout=120s")
         assert "successfully rolled out" in told
         assert kubectl("get", "deployment", REGISTRY, "--no-headers").split()[:4] == [
             REGISTRY,

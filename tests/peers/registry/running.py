@@ -22,7 +22,7 @@ from wizard.practice.node.ports import free_port
 Kind = Literal["stand-in", "2.8", "3"]
 ALICE = ("alice", "right")
 REALM = "Practice"
-UP_S, TIMEOUT_S, END_S = 20.0, 20.0, 5.0
+UP_S, TIMEOUT_S, END_S = 60.0, 60.0, 30.0
 VENDOR = "application/vnd.oci.image"
 OCI, INDEX = f"{VENDOR}.manifest.v1+json", f"{VENDOR}.index.v1+json"
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"

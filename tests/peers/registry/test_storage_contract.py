@@ -99,7 +99,7 @@ def test_it_starts_and_says_that_its_storage_fails(
     wait_for(lambda: watched("GET", "/", auth=None).status_code == 503, "the failure to be seen")
     for path in ("/v2/", f"/v2/{name}/manifests/v1"):
         assert said(watched("GET", path, auth=None)) == (503, "UNAVAILABLE")
-    health = watched.session.get(f"{watched.debug_url}/debug/health", timeout=10)
+    health = watched.session.get(f"{watched.debug_url}/debug/health", timeout=60)
     assert health.status_code == 503
     assert [each for each in health.json() if "s3" in each]
 
@@ -107,5 +107,5 @@ def test_it_starts_and_says_that_its_storage_fails(
 def test_a_registry_that_is_well_says_so(launch: Start) -> None:
     registry = launch(**WATCHED)
     assert registry("GET", "/", auth=None).status_code == 200
-    health = registry.session.get(f"{registry.debug_url}/debug/health", timeout=10)
+    health = registry.session.get(f"{registry.debug_url}/debug/health", timeout=60)
     assert (health.status_code, health.json()) == (200, {})

@@ -14,8 +14,8 @@ import requests
 from wizard.practice.aws import AwsKeys
 from wizard.practice.node.ports import free_port
 
-READY_S = 30.0
-END_S = 10.0
+READY_S = 90.0
+END_S = 30.0
 REGION = "eu-west-1"
 ROOT = AwsKeys("the-root-account", "the-roots-secret")
 
@@ -55,7 +55,7 @@ class OtherS3:
         while time.monotonic() < end and self._process.poll() is None:
             with contextlib.suppress(requests.ConnectionError), requests.Session() as session:
                 session.trust_env = False
-                session.get(self.url, timeout=2)
+                session.get(self.url, timeout=10)
                 return
             time.sleep(0.02)
         raise RuntimeError(f"no answer in {READY_S:.0f} s; the log ends so:\n{self._last_words()}")

@@ -64,7 +64,7 @@ class TestKeys:
             refused("403", 403, client.head_bucket, Bucket=bucket)
 
     def test_nobody_is_refused(self, s3_side: Side, session: requests.Session, bucket: str) -> None:
-        reply = session.get(f"{s3_side.url}/{bucket}?list-type=2", timeout=10)
+        reply = session.get(f"{s3_side.url}/{bucket}?list-type=2", timeout=60)
         assert (reply.status_code, code_in(reply)) == (403, "AccessDenied")
 
     def test_what_was_signed_must_not_be_changed(
@@ -72,7 +72,7 @@ class TestKeys:
     ) -> None:
         s3.put_object(Bucket=bucket, Key="k", Body=b"of another")
         url = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "j"})
-        reply = session.get(url.replace(f"{bucket}/j", f"{bucket}/k"), timeout=10)
+        reply = session.get(url.replace(f"{bucket}/j", f"{bucket}/k"), timeout=60)
         assert (reply.status_code, code_in(reply)) == (403, "SignatureDoesNotMatch")
         assert s3_side.keys.secret_access_key not in reply.text
 
@@ -96,25 +96,25 @@ class TestPresigned:
         """The registry sends those who pull there; keys have characters that are to be escaped."""
         key = "docker/registry/v2/a b+c=é&d"
         put = s3.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": key})
-        assert session.put(put, data=b"layer", timeout=10).status_code == 200
+        assert session.put(put, data=b"layer", timeout=60).status_code == 200
         get = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=60)
-        reply = session.get(get, timeout=10)
+        reply = session.get(get, timeout=60)
         assert (reply.status_code, reply.content) == (200, b"layer")
-        reply = session.get(get, headers={"Range": "bytes=1-2"}, timeout=10)
+        reply = session.get(get, headers={"Range": "bytes=1-2"}, timeout=60)
         assert (reply.status_code, reply.content) == (206, b"ay")
         head = s3.generate_presigned_url("head_bucket", Params={"Bucket": bucket})
-        reply = session.head(head, timeout=10)
+        reply = session.head(head, timeout=60)
         assert (reply.status_code, reply.headers["x-amz-bucket-region"]) == (200, REGION)
 
     def test_it_serves_for_no_other_method(self, s3: Any, session: requests.Session, bucket: str) -> None:
         get = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
-        reply = session.put(get, data=b"", timeout=10)
+        reply = session.put(get, data=b"", timeout=60)
         assert (reply.status_code, code_in(reply)) == (403, "SignatureDoesNotMatch")
 
     def test_it_runs_out(self, s3: Any, session: requests.Session, bucket: str, clock: Any) -> None:
         clock(-timedelta(minutes=2))
         get = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"}, ExpiresIn=60)
-        reply = session.get(get, timeout=10)
+        reply = session.get(get, timeout=60)
         assert (reply.status_code, code_in(reply)) == (403, "AccessDenied")
         assert "expired" in reply.text
 
@@ -124,7 +124,7 @@ class TestPresigned:
         s3.put_object(Bucket=bucket, Key="k", Body=b"")
         clock(-timedelta(minutes=30))
         get = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"}, ExpiresIn=3600)
-        assert session.get(get, timeout=10).status_code == 200
+        assert session.get(get, timeout=60).status_code == 200
 
 
 @pytest.mark.parametrize("wrong", ["key", "secret"])
