@@ -85,7 +85,9 @@ def test_a_registry_runs_is_ready_and_goes(
     pod = cluster.create("pods", pod_of("web", image=image, ports=names, readinessProbe=probe))
     wait_for(lambda: cluster.is_ready("web"), "readiness")
     status = cluster.pod("web")["status"]
-    assert (status["phase"], status["podIP"]) == ("Running", "127.0.0.1")
+    assert status["phase"] == "Running"
+    # Of a network that is not there: Kubernetes takes no endpoints on a loopback address.
+    assert status["podIP"].startswith("10.")
     assert {c["type"]: c["status"] for c in status["conditions"]}["Ready"] == "True"
     port = ports.lookup(pod["metadata"]["uid"], 5000)
     assert requests.get(f"http://127.0.0.1:{port}/v2/", timeout=60).json() == {}

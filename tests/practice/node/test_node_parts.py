@@ -343,12 +343,12 @@ def container_status(state: Obj, *, last: Obj | None = None, ready: bool = False
     ],
 )
 def test_the_phase_follows_the_containers(status: Obj, policy: str, phase: str) -> None:
-    pod = {"spec": {"restartPolicy": policy}}
+    pod = {"metadata": {"uid": "u1"}, "spec": {"restartPolicy": policy}}
     assert pod_status(pod, [status], previous={}, start_time="t0", now="t1")["phase"] == phase
 
 
 def test_a_condition_keeps_its_time_until_it_turns() -> None:
-    pod: Obj = {"spec": {}}
+    pod: Obj = {"metadata": {"uid": "u1"}, "spec": {}}
     waiting = container_status({"running": {}})
     first = pod_status(pod, [waiting], previous={}, start_time="t0", now="t1")
     same = pod_status(pod, [waiting], previous=first, start_time="t0", now="t2")

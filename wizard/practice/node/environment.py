@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 
 from wizard.practice.kubeclient import Obj
+from wizard.practice.node.status import ADDRESS, address_of
 
 # (kind, name) -> the object in the Pod's namespace, or None; kind is "secret" or "configmap".
 Lookup = Callable[[str, str], Obj | None]
@@ -92,8 +93,10 @@ def _field(path: str, pod: Obj) -> str:
     keyed = re.fullmatch(r"metadata\.(labels|annotations)\['(.+)'\]", path)
     if keyed:
         return str((pod["metadata"].get(keyed[1]) or {}).get(keyed[2], ""))
-    if path in {"status.podIP", "status.podIPs", "status.hostIP", "status.hostIPs"}:
-        return "127.0.0.1"
+    if path in {"status.podIP", "status.podIPs"}:
+        return address_of(pod)
+    if path in {"status.hostIP", "status.hostIPs"}:
+        return ADDRESS
     known = {
         "metadata.name",
         "metadata.namespace",

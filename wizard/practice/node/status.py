@@ -1,8 +1,16 @@
 """Pure: from the states of its containers to the status of a Pod, in the kubelet's words."""
 
+import hashlib
+
 from wizard.practice.kubeclient import Obj
 
 ADDRESS = "127.0.0.1"
+
+
+def address_of(pod: Obj) -> str:
+    """Of the Pod, for show: nothing is there, but Kubernetes takes no endpoints on loopback addresses."""
+    first, second, third = hashlib.sha256(pod["metadata"]["uid"].encode()).digest()[:3]
+    return f"10.{first}.{second}.{third % 254 + 1}"
 
 
 def pod_status(pod: Obj, containers: list[Obj], *, previous: Obj, start_time: str, now: str) -> Obj:
@@ -21,14 +29,15 @@ def pod_status(pod: Obj, containers: list[Obj], *, previous: Obj, start_time: st
         old = before.get(condition["type"], {})
         is_same = old.get("status") == condition["status"]
         condition["lastTransitionTime"] = (is_same and old.get("lastTransitionTime")) or now
+    address = address_of(pod)
     return {
         "phase": phase,
         "conditions": conditions,
         "containerStatuses": containers,
         "hostIP": ADDRESS,
         "hostIPs": [{"ip": ADDRESS}],
-        "podIP": ADDRESS,
-        "podIPs": [{"ip": ADDRESS}],
+        "podIP": address,
+        "podIPs": [{"ip": address}],
         "startTime": start_time,
     }
 
