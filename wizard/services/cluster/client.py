@@ -158,7 +158,11 @@ class Cluster:
         return True
 
     def logs(self, pod: str, *, previous: bool = False, tail: int = 20) -> str:
-        """The Pod's last lines, "" where it has none yet or is gone."""
+        """The Pod's last lines, "" where it has none yet, is gone, or its node does not hand them out.
+
+        The API server fetches them from the kubelet, and says 500 where a firewall is in between: what only
+        explains a failure may not be one itself.
+        """
         query = {"tailLines": str(tail), "limitBytes": str(MOST_LOG_BYTES)}
         if previous:
             query["previous"] = "true"
@@ -166,7 +170,7 @@ class Cluster:
         try:
             answer = self._send("GET", path, Call("get", "pods/log", pod, self.namespace), query=query)
         except WizardError as error:
-            if error.problem.code in {"api-server-refused", "not-found"}:
+            if error.problem.code in {"api-server-refused", "api-server-busy", "not-found"}:
                 return ""
             raise
         return answer.data.decode(errors="replace")
