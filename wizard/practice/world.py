@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from wizard.practice.control import ControlServer
 from wizard.practice.dns import DnsServer
 from wizard.practice.kubeclient import KubeEndpoint
 from wizard.practice.kubernetes import KubernetesServer
+from wizard.practice.kubernetes.subresources import PodLogs
 from wizard.practice.ledger import Ledger
 from wizard.practice.network import Network
 from wizard.practice.node import NodeAgent, PodPorts
@@ -34,19 +36,37 @@ IDLE_LIMIT_S = 8 * 3600
 LOOKED_AT_EVERY_S = 60.0
 
 
-class World:
-    """`start` returns when everything answers; `wait` until it is told to stop or has been idle too long."""
+@dataclass(frozen=True, slots=True)
+class ClusterAccess:
+    """An API server with its controllers, and the tokens of those who have a part in the world."""
 
-    def __init__(self, directory: Path, ended: threading.Event) -> None:
+    url: str
+    ca_pem: bytes
+    user_token: str = field(repr=False)
+    node_token: str = field(repr=False)
+    cloud_token: str = field(repr=False)
+
+
+class World:
+    """`start` returns when everything answers; `wait` until it is told to stop or has been idle too long.
+
+    Tests give an `outside` cluster, to have the rest of the world around a real one; it has no nodes, so the
+    agent schedules too. What it holds and is asked is neither dumped nor counted.
+    """
+
+    def __init__(
+        self, directory: Path, ended: threading.Event, *, outside: ClusterAccess | None = None
+    ) -> None:
         self.identity = secrets.token_hex(6)
         self._directory = directory
         self._files = directory / f"world-{self.identity}"
-        self._ended = ended
+        self._ended, self._outside = ended, outside
         self._started_at = time.time()
         self.ledger = Ledger()
         self.network = Network()
         self._token = secrets.token_urlsafe(24)
         self._running: list[Any] = []
+        self._kubernetes: KubernetesServer | None = None
 
     def start(self) -> None:
         self._files.mkdir(mode=0o700)
@@ -76,35 +96,23 @@ class World:
 
     def _start_cluster(self, authority: Authority, instance_id: str) -> None:
         ports = PodPorts()
-        self._user_token, node_token, cloud_token = (secrets.token_urlsafe(24) for _ in range(3))
-        tokens = {
-            self._user_token: "practice-admin",
-            node_token: "system:node:practice-1",
-            cloud_token: "system:cloud-controller-manager",
-        }
         agents: list[NodeAgent] = []
 
         def logs(namespace: str, pod: str, container: str, previous: bool) -> Iterable[bytes] | None:
             return agents[0].logs(namespace, pod, container, previous) if agents else None
 
-        self.kubernetes = KubernetesServer(
-            self.ledger,
-            ssl_context=authority.server_context(["127.0.0.1", "localhost"]),
-            tokens=tokens,
-            pod_logs=logs,
-        )
-        self._up(self.kubernetes)
-        root = authority.root_pem
+        cluster = self.cluster = self._outside or self._own_cluster(authority, logs)
         agent = NodeAgent(
-            KubeEndpoint(self.kubernetes.url, root, node_token),
+            KubeEndpoint(cluster.url, cluster.ca_pem, cluster.node_token),
             self._files / "node",
             ports,
             provider_id=f"aws:///{ZONE}/{instance_id}",
             region=REGION,
             zone=ZONE,
+            is_scheduler=self._outside is not None,
         )
         self.cloud = CloudController(
-            KubeEndpoint(self.kubernetes.url, root, cloud_token),
+            KubeEndpoint(cluster.url, cluster.ca_pem, cluster.cloud_token),
             self.aws.url,
             self.aws.internal,
             self.network,
@@ -114,6 +122,21 @@ class World:
         agents.append(agent)
         self._up(agent)
         self._up(self.cloud)
+
+    def _own_cluster(self, authority: Authority, logs: PodLogs) -> ClusterAccess:
+        user, node, cloud = (secrets.token_urlsafe(24) for _ in range(3))
+        self._kubernetes = KubernetesServer(
+            self.ledger,
+            ssl_context=authority.server_context(["127.0.0.1", "localhost"]),
+            tokens={
+                user: "practice-admin",
+                node: "system:node:practice-1",
+                cloud: "system:cloud-controller-manager",
+            },
+            pod_logs=logs,
+        )
+        self._up(self._kubernetes)
+        return ClusterAccess(self._kubernetes.url, authority.root_pem, user, node, cloud)
 
     def wait(self) -> None:
         seen, since = self.ledger.total, time.monotonic()
@@ -173,7 +196,7 @@ class World:
             "since": self._started_at,
             "servers": {
                 "aws": self.aws.url,
-                "kubernetes": self.kubernetes.url,
+                "kubernetes": self.cluster.url,
                 "acme": self.acme.directory_url,
                 "dns": f"127.0.0.1:{self.dns.port}",
                 "proxy": self.proxy.url,
@@ -185,7 +208,7 @@ class World:
 
     def dump(self) -> dict[str, Any]:
         """The canonical inventory of both clouds, to compare before and after."""
-        return {"aws": self.aws.dump(), "kubernetes": self.kubernetes.dump()}
+        return {"aws": self.aws.dump(), "kubernetes": self._kubernetes.dump() if self._kubernetes else {}}
 
     def _routes(self) -> dict[tuple[str, str], Any]:
         return {
@@ -215,12 +238,13 @@ class World:
                 for name in ("default", f"profile {PROFILE}")
             ),
         )
-        cluster = {"server": self.kubernetes.url, "certificate-authority": str(self._files / "root.pem")}
+        self._write("cluster.pem", self.cluster.ca_pem.decode())
+        cluster = {"server": self.cluster.url, "certificate-authority": str(self._files / "cluster.pem")}
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": CONTEXT, "cluster": cluster}],
-            "users": [{"name": CONTEXT, "user": {"token": self._user_token}}],
+            "users": [{"name": CONTEXT, "user": {"token": self.cluster.user_token}}],
             "contexts": [{"name": CONTEXT, "context": {"cluster": CONTEXT, "user": CONTEXT}}],
             "current-context": CONTEXT,
         }
