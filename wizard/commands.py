@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -11,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from wizard import answers as answers_module
-from wizard import passwords
 from wizard.answers import Answers
 from wizard.checks import unexpected
 from wizard.endpoints import Endpoints
@@ -20,6 +20,7 @@ from wizard.errors import ExitCode, Problem, Refused, WizardError
 from wizard.events import STEPS, Emit, RunFinished, RunStarted, StepId, StepStatus
 from wizard.output import TITLES, JsonLines, Narrator, plain
 from wizard.overview import overview
+from wizard.passwords import Passwords
 from wizard.services import Services
 from wizard.state import SetupDirectory, find_setup, state_root
 from wizard.vault import Vault
@@ -78,12 +79,23 @@ def apply(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading
         engine = _engine(directory, answers, emit, cancel)
         engine.vault.read_environment(answers.htpasswd.users, os.environ)
         emit(RunStarted("apply", answers.setup, STEPS))
-        with directory.answers_saved(answers_module.load(options.answers)):
-            engine.apply(passwords.provider(engine.vault, options.passwords_to, is_json=options.json))
-    passwords.show_generated(engine.vault, options.passwords_to)
+        passwords = Passwords(engine.vault, engine.journal, options.passwords_to, is_json=options.json)
+        before = len(engine.journal.entries())
+        try:
+            with directory.answers_saved(answers_module.load(options.answers)):
+                engine.apply(passwords.provide, passwords.keep)
+        finally:
+            passwords.show(_users_written(engine, before))
     if not options.json:
         _print_snippets(engine, is_practice=options.practice)
     return ExitCode.DONE
+
+
+def _users_written(engine: Engine, before: int) -> set[str]:
+    """Users whose line this run has written, or was about to: its entries are those after `before`."""
+    entries = [each for each in engine.journal.entries()[before:] if each.step is StepId.HTPASSWD]
+    params = [entry.change.params for entry in entries]
+    return {user for each in params for key in ("added", "changed") for user in each.get(key, ())}
 
 
 def check(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading.Event) -> int:
@@ -221,11 +233,18 @@ def _ask_for_undo(name: str, summaries: list[str]) -> None:
 
 
 def _next_command(options: argparse.Namespace) -> str:
+    """The command as it was given: without an option it would be another one."""
     words = ["kube-registry", options.run]
-    if answers := getattr(options, "answers", None):
-        words += ["-a", str(answers)]
+    for name, option in (
+        ("answers", "-a"),
+        ("passwords_to", "--passwords-to"),
+        ("delete_bucket", "--delete-bucket"),
+    ):
+        if value := getattr(options, name, None):
+            words += [option, str(value)]
     if options.setup:
         words.append(options.setup)
-    if options.practice:
-        words.append("--practice")
-    return " ".join(words)
+    for name in ("push", "if_due", "yes", "practice", "json"):
+        if getattr(options, name, False):
+            words.append(f"--{name.replace('_', '-')}")
+    return shlex.join(words)

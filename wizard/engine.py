@@ -70,6 +70,7 @@ class Engine:
         self._emit_to = emit
         self._changed_since_read: set[StepId] = set()
         self._sight: Sight | None = None
+        self._keep: Callable[[], None] | None = None
 
     # Looking
 
@@ -154,12 +155,17 @@ class Engine:
 
     # Doing
 
-    def apply(self, provide: Callable[[Sequence[str]], None] | None = None) -> None:
+    def apply(
+        self,
+        provide: Callable[[Sequence[str]], None] | None = None,
+        keep: Callable[[], None] | None = None,
+    ) -> None:
         """All steps in order; `provide` is asked for passwords that only the operator can give.
 
+        `keep` is called right before these are written: a generated one must be known outside from then on.
         Raises Refused before anything is changed, else the WizardError that stopped it.
         """
-        plans = dict(self.survey())
+        plans, self._keep = dict(self.survey()), keep
         if provide and (users := self.users_without_password()):
             provide(users)
             self.inspect([StepId.HTPASSWD])
@@ -190,6 +196,8 @@ class Engine:
                 raise self._stopped(problem)
             if plan.consents:
                 raise consent_needed(plan.consents)
+            if step is StepId.HTPASSWD and plan.changes and self._keep:
+                self._keep()
             for change in plan.changes:
                 self._carry_out(step, change)
             if plan.changes:

@@ -62,6 +62,7 @@ class Journal:
         self._entries: list[Entry] = []
         self._verified: dict[StepId, dict[str, Any]] = {}
         self._place: Place | None = None
+        self.password_files: set[str] = set()
         self._last_number = 0
         self._ends_clean = True
         for line in self._lines():
@@ -108,6 +109,11 @@ class Journal:
         self._place = place
         self.write({"state": "placed", "place": place.to_json()})
 
+    def passwords_go_to(self, path: str) -> None:
+        """Remembers a file that the operator has named for them: it is this setup's own from now on."""
+        self.password_files.add(path)
+        self.write({"state": "passwords", "path": path})
+
     def write(self, record: Mapping[str, Any]) -> None:
         line = json.dumps({"v": VERSION, "time": _now(), **record}, ensure_ascii=False) + "\n"
         with self._lock:
@@ -148,6 +154,9 @@ class Journal:
             return
         if state == "placed":
             self._place = Place.from_json(record["place"])
+            return
+        if state == "passwords":
+            self.password_files.add(str(record["path"]))
             return
         number = int(record["id"])
         if state == "intended":

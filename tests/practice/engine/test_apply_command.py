@@ -1,0 +1,97 @@
+"""`apply` as a command that ends half-way: no password is lost, and what it says to run goes on."""
+
+import io
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wizard import cli, commands
+from wizard.answers import dump, from_mapping
+from wizard.errors import wizard_error
+from wizard.practice.world import DOMAIN
+from wizard.steps.certificate import CertificateStep
+from wizard.steps.deploy import DeployStep
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def answers_file(tmp_path: Path, environment: dict[str, str], namespace: str) -> Path:
+    """Everything of its own, so that what one test leaves is nothing to the next."""
+    answers = from_mapping(
+        {
+            "setup": namespace,
+            "connect": {"namespace": namespace, "create_namespace": True},
+            "bucket": {"name": f"{namespace}-images"},
+            "user": {"name": namespace, "policy": namespace},
+            "certificate": {
+                "agree_tos": True,
+                "domain": DOMAIN,
+                "webroot": environment["KUBE_REGISTRY_WEBROOT"],
+                "directory": environment["KUBE_REGISTRY_ACME_DIRECTORY"],
+            },
+            "htpasswd": {"users": ["alice"]},
+            "consent": {"replace_record": "A 127.80.0.1"},
+        }
+    )
+    path = tmp_path / "my answers.toml"
+    path.write_text(dump(answers))
+    return path
+
+
+def fail(*_arguments: object) -> Any:
+    raise wizard_error("broken", "It broke.")
+
+
+def test_a_generated_password_is_shown_though_a_later_step_fails(
+    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = answers_file(tmp_path, environment, "shown")
+    monkeypatch.setattr(DeployStep, "apply", fail)
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: "")
+    monkeypatch.setattr("sys.stdin", Terminal())
+    told = Terminal()
+    monkeypatch.setattr("sys.stderr", told)
+    options = cli.parser().parse_args(["apply", "-a", str(path)])
+    assert commands.run(options) == 1
+    assert "It broke." in told.getvalue()
+    assert "\n  alice: " in told.getvalue()
+
+
+def test_the_command_that_is_told_goes_on_with_the_passwords_file(
+    tmp_path: Path,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path, to = answers_file(tmp_path, environment, "resumed"), tmp_path / "passwords"
+    words = ["apply", "-a", str(path), "--passwords-to", str(to), "--json"]
+
+    def run(words: list[str]) -> list[str]:
+        """The words of the command that it says to run next."""
+        assert commands.run(cli.parser().parse_args(words)) == 1
+        finish = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert finish["problem"]["code"] == "broken", finish
+        return shlex.split(finish["next_command"])[1:]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CertificateStep, "apply", fail)
+        words = run(words)
+    assert not to.exists()
+    monkeypatch.setattr(DeployStep, "apply", fail)
+    words = run(words)
+    written = to.read_text()
+    assert written.startswith("alice: ")
+    assert run(words) == words
+    assert to.read_text() == written
+
+
+def test_undo_is_told_with_all_its_words() -> None:
+    words = ["undo", "team", "--yes", "--delete-bucket", "my-images"]
+    told = commands._next_command(cli.parser().parse_args(words))
+    assert cli.parser().parse_args(shlex.split(told)[1:]) == cli.parser().parse_args(words)
