@@ -4,6 +4,7 @@ One JSON object a line, each flushed to the disk before the act that it announce
 pulled plug) is ignored: its act cannot have begun. The world is the truth, the journal a hint.
 """
 
+import errno
 import json
 import os
 import threading
@@ -86,8 +87,8 @@ class Journal:
         with self._lock:
             self._last_number += 1
             entry = Entry(self._last_number, step, change, datetime.now(UTC), _journal=self)
-            self._entries.append(entry)
         self.write({"id": entry.number, "state": "intended", "step": step, "change": asdict(change)})
+        self._entries.append(entry)
         yield entry
 
     def verified(self, step: StepId, **facts: Any) -> None:
@@ -119,9 +120,10 @@ class Journal:
         with self._lock:
             if not self._ends_clean:
                 line = "\n" + line
+            self._ends_clean = False
             handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
-                os.write(handle, line.encode())
+                _write_whole(handle, line.encode())
                 os.fsync(handle)
             finally:
                 os.close(handle)
@@ -173,6 +175,15 @@ class Journal:
         else:
             entry.state = state
             entry.receipt.update(record.get("receipt", {}))
+
+
+def _write_whole(handle: int, left: bytes) -> None:
+    """A disk that is nearly full takes a part; asked for the rest, it says why it does not take that."""
+    while left:
+        written = os.write(handle, left)
+        if not written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        left = left[written:]
 
 
 def _now() -> str:

@@ -1,6 +1,7 @@
 """The write-ahead record: order, replay, and what a pulled plug leaves behind."""
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,21 @@ def test_the_file_is_private_whatever_the_umask(path: Path) -> None:
     finally:
         os.umask(former)
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_disk_that_takes_only_a_part_is_noticed_and_tears_nothing_else(path: Path) -> None:
+    """RLIMIT_FSIZE stands in for a disk that is nearly full: it takes what fits, as a disk does."""
+    journal = Journal(path)
+    with journal.intend(StepId.BUCKET, CHANGE) as entry:
+        entry.done({})
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 40, former[1]))
+    try:
+        with pytest.raises(OSError), journal.intend(StepId.USER, CHANGE):
+            pytest.fail("nothing may begin that is not recorded")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    assert len(journal.entries()) == 1
+    with journal.intend(StepId.DNS, CHANGE) as later:
+        later.done({})
+    assert [entry.step for entry in Journal(path).entries()] == [StepId.BUCKET, StepId.DNS]
