@@ -46,8 +46,11 @@ class Entry:
         self._write("done", receipt=self.receipt)
 
     def undone(self) -> None:
+        """What was verified of its step, and of those after it, holds no more."""
         self.state = "undone"
         self._write("undone")
+        assert self._journal is not None
+        self._journal.forget_verified(self.step)
 
     def _write(self, state: str, **more: Any) -> None:
         assert self._journal is not None
@@ -98,8 +101,15 @@ class Journal:
         self.write({"state": "verified", "step": step, "facts": self._verified[step]})
 
     def last_verified(self, step: StepId) -> Mapping[str, Any] | None:
-        """Shape: `{"time": RFC 3339, ...facts}`."""
+        """Shape: `{"time": RFC 3339, ...facts}`; None again once something was undone that it built on."""
         return self._verified.get(step)
+
+    def forget_verified(self, undone: StepId) -> None:
+        """Of a step and those after it; of all, where nothing stands any more."""
+        order = list(StepId)
+        first = order.index(undone) if self.standing() else 0
+        for step in order[first:]:
+            self._verified.pop(step, None)
 
     def place(self) -> Place | None:
         """Where what stands was made, None where nothing stands."""
@@ -175,6 +185,8 @@ class Journal:
         else:
             entry.state = state
             entry.receipt.update(record.get("receipt", {}))
+            if state == "undone":
+                self.forget_verified(entry.step)
 
 
 def _write_whole(handle: int, left: bytes) -> None:

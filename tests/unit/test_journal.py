@@ -125,3 +125,28 @@ def test_a_disk_that_takes_only_a_part_is_noticed_and_tears_nothing_else(path: P
     with journal.intend(StepId.DNS, CHANGE) as later:
         later.done({})
     assert [entry.step for entry in Journal(path).entries()] == [StepId.BUCKET, StepId.DNS]
+
+
+def test_what_was_verified_does_not_outlive_what_it_was_verified_of(path: Path) -> None:
+    journal = Journal(path)
+    for step in (StepId.BUCKET, StepId.DEPLOY):
+        with journal.intend(step, CHANGE) as entry:
+            entry.done({})
+    for step in StepId:
+        journal.verified(step, probed="x")
+    entry.undone()
+    for known in (journal, Journal(path)):
+        assert [step for step in StepId if known.last_verified(step)] == [
+            StepId.CONNECT,
+            StepId.BUCKET,
+            StepId.USER,
+            StepId.CERTIFICATE,
+            StepId.HTPASSWD,
+        ]
+    journal.standing()[0].undone()
+    assert not [step for step in StepId if journal.last_verified(step)]
+    with journal.intend(StepId.BUCKET, CHANGE) as entry:
+        entry.done({})
+    journal.verified(StepId.CONNECT, probed="")
+    again = Journal(path)
+    assert [step for step in StepId if again.last_verified(step)] == [StepId.CONNECT]
