@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from wizard import ownership
-from wizard.errors import wizard_error
+from wizard.errors import WizardError, wizard_error
 from wizard.names import PROBE_PREFIX
 from wizard.step import Context
 from wizard.steps import _bucket_apply as writing
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def undo_bucket(ctx: Context, entry: "Entry", *, delete_bucket: str = "") -> str:
     """A sentence; raises WizardError where something had to be left that a later undo could take."""
     name = entry.change.params["name"]
-    facts = look_at_bucket(ctx.services.aws, name)
+    needed = _READS[entry.change.action]
+    facts = look_at_bucket(ctx.services.aws, name, unminded=set(_READS.values()) - {needed})
     if facts.state in {"absent", "taken"}:
         return f"The bucket {name} is gone already."
     if facts.state != "mine":
@@ -32,10 +33,13 @@ def undo_bucket(ctx: Context, entry: "Entry", *, delete_bucket: str = "") -> str
             why=f"s3:ListBucket is refused, or connect.aws_region is not {facts.aws_region}.",
             fix="Set that right, then run undo again.",
         )
-    if entry.change.action == "create-bucket":
-        return _remove(ctx, facts, entry, delete_bucket)
-    if _is_made_here(ctx, name):
+    is_creation = entry.change.action == "create-bucket"
+    if not is_creation and _is_made_here(ctx, name):
         return f"That setting of {name} goes with the bucket."
+    for problem in facts.problems:
+        raise WizardError(problem)  # what may not be seen was not changed for that
+    if is_creation:
+        return _remove(ctx, facts, entry, delete_bucket)
     return _restore(ctx, facts, entry)
 
 
@@ -76,6 +80,13 @@ def _is_as_left(action: str, facts: "BucketFacts", wanted: Any) -> bool:
     return is_same_rule(own_rule(facts.lifecycle_rules), wanted)
 
 
+_READS: Mapping[str, str] = {
+    "create-bucket": "s3:GetBucketTagging",
+    "tag-bucket": "s3:GetBucketTagging",
+    "set-encryption": "s3:GetEncryptionConfiguration",
+    "block-public-access": "s3:GetBucketPublicAccessBlock",
+    "set-abort-rule": "s3:GetLifecycleConfiguration",
+}
 _ACTIONS: Mapping[str, str] = {
     "tag-bucket": "s3:PutBucketTagging",
     "set-encryption": "s3:PutEncryptionConfiguration",

@@ -288,3 +288,31 @@ class TestUndo:
         rig.run(STEP)
         operator.client("s3").delete_bucket(Bucket="gone-already")
         assert all("gone already" in told for told in rig.undo(STEP))
+
+    def test_what_may_not_be_seen_does_not_count_as_changed(
+        self, make_rig: MakeRig, operator: Aws, aws_server: AwsServer
+    ) -> None:
+        s3 = foreign_bucket(operator, "hidden")
+        before = aws_server.dump()
+        rig = make_rig(adopting("hidden", encryption="aws:kms"))
+        rig.run(STEP)
+        deny = {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": [
+                "s3:GetBucketTagging",
+                "s3:GetEncryptionConfiguration",
+                "s3:GetBucketPublicAccessBlock",
+                "s3:GetLifecycleConfiguration",
+            ],
+            "Resource": "arn:aws:s3:::hidden",
+        }
+        s3.put_bucket_policy(
+            Bucket="hidden", Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+        )
+        for entry in rig.journal.standing(STEP.id):
+            with pytest.raises(WizardError, match="s3:Get"):
+                STEP.undo(rig.context(STEP.id), entry)
+        s3.delete_bucket_policy(Bucket="hidden")
+        rig.undo(STEP)
+        assert aws_server.dump() == before
