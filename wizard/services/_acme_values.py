@@ -32,17 +32,13 @@ class Directory:
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """`kind` is http-01 or dns-01; `content` is what the file, or the TXT record, must hold.
-
-    `status`: pending, processing, valid or invalid.
-    """
+    """`kind` is http-01 or dns-01; `content` is what the file, or the TXT record, must hold."""
 
     kind: str
     domain: str
     token: str
     content: str
     url: str
-    status: str = "pending"
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,13 +115,15 @@ class Acme:
     def answer(self, challenge: Challenge) -> None:
         """Tells the CA to look; it looks on its own time.
 
-        Not again where a run that was cut off has told it: Pebble refuses the second time.
+        A run that was cut off may have told it before, which some CAs refuse to hear again.
         """
-        if challenge.status != "pending":
-            return
         with self._explained(challenge.domain):
-            # Sent as {}, for every kind of challenge (RFC 8555, 7.5.1).
-            self._post(challenge.url, challenges.HTTP01Response(key_authorization=challenge.content))
+            try:
+                # Sent as {}, for every kind of challenge (RFC 8555, 7.5.1).
+                self._post(challenge.url, challenges.HTTP01Response(key_authorization=challenge.content))
+            except messages.Error:
+                if self._post(challenge.url, None).json()["status"] == "pending":
+                    raise
 
     def finalize(self, order: Order, request_pem: bytes) -> Order:
         """Hands in the signing request; the order must be ready."""
@@ -167,8 +169,7 @@ class Acme:
         for each in found.challenges:
             if isinstance(each.chall, challenges.HTTP01 | challenges.DNS01):
                 content = each.chall.validation(self._key)
-                token, status = each.chall.encode("token"), str(each.status.name)
-                yield Challenge(each.chall.typ, domain, token, content, each.uri, status)
+                yield Challenge(each.chall.typ, domain, each.chall.encode("token"), content, each.uri)
 
     @property
     def _account_uri(self) -> str:
