@@ -1,28 +1,20 @@
 """What the sides of the ACME contract have in common: an authority, and a client that does as it is told."""
 
-import base64
-import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 import requests
-from acme import crypto_util
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
-from josepy import jwa
+from cryptography import x509
 from josepy.jwk import JWKEC
 
-Obj = dict[str, Any]
+from tests.peers.acme.keys import Obj, csr, digest, encode, jwk, new_jwk, new_key, sign
+
 Found = TypeVar("Found")
 JOSE = "application/jose+json"
 DOMAIN = "registry.practice.test"
@@ -31,6 +23,7 @@ ABSENT = "absent.practice.test"
 KID, HMAC_KEY = "kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 TOKENS = ".well-known/acme-challenge"
 DEADLINE_S = 30.0
+OTHER = "other.practice.test"
 
 OLD = "Debian's Pebble is of 2022"
 PEBBLES = ("debian", "current")
@@ -49,10 +42,22 @@ DIFFERENCES: Mapping[str, tuple[tuple[str, ...], str]] = {
         PEBBLES,
         "They say connection or unauthorized, Let's Encrypt dns: test_a_name_that_leads_nowhere_is_told.",
     ),
-    "test_an_algorithm_that_is_not_taken": (("debian",), f"{OLD}: it says malformed."),
-    "test_terms_have_to_be_agreed_to": (("debian",), f"{OLD}: it says agreementRequired."),
-    "test_a_signing_request_with_a_broken_signature": (("debian",), f"{OLD}: it does not look."),
-    "test_an_authorization_is_given_up": (("debian",), f"{OLD}: its order is deactivated, not invalid."),
+    "test_an_algorithm_that_is_not_taken": (
+        ("debian",),
+        f"{OLD} and says malformed: test_the_client_changes_its_key_and_leaves, with keys of each kind.",
+    ),
+    "test_terms_have_to_be_agreed_to": (
+        ("debian",),
+        f"{OLD} and says agreementRequired: test_the_client_gets_a_certificate, which always agrees.",
+    ),
+    "test_a_signing_request_with_a_broken_signature": (
+        ("debian",),
+        f"{OLD} and does not look: test_the_client_gets_a_certificate, from all three.",
+    ),
+    "test_an_authorization_is_given_up": (
+        ("debian",),
+        f"{OLD}, its order is deactivated, not invalid: test_an_order_that_was_given_up_is_over.",
+    ),
 }
 
 
@@ -95,10 +100,6 @@ class Answer:
         """Targets of the Link headers of that relation."""
         found = requests.utils.parse_header_links(self.headers.get("Link", ""))
         return [link["url"] for link in found if link.get("rel") == relation]
-
-
-def new_jwk() -> JWKEC:
-    return JWKEC(key=ec.generate_private_key(ec.SECP256R1()))
 
 
 @dataclass(slots=True)
@@ -218,19 +219,8 @@ def poll(ask: Callable[[], Found], is_met: Callable[[Found], bool]) -> Found:
     return found
 
 
-def sign(key: JWKEC, header: Obj, payload: object) -> Obj:
-    data = b"" if payload is None else payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-    protected, body = encode(json.dumps(header).encode()), encode(data)
-    signature = jwa.ES256.sign(key.key, f"{protected}.{body}".encode())
-    return {"protected": protected, "payload": body, "signature": encode(signature)}
-
-
 def challenge(authorization: Obj, kind: str = "http-01") -> Obj:
     return next(found for found in authorization["challenges"] if found["type"] == kind)
-
-
-def jwk(key: JWKEC) -> Obj:
-    return dict(key.public_key().to_json())
 
 
 def short(problem: Obj) -> str:
@@ -239,30 +229,22 @@ def short(problem: Obj) -> str:
     return kind.rpartition(":")[2]
 
 
-def encode(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
-def digest(text: str) -> str:
-    return encode(hashlib.sha256(text.encode()).digest())
+def proven(raw: Raw, *names: str) -> Ordered:
+    order = raw.ordered(*names)
+    order.prove()
+    raw.until(order.url, lambda found: found["status"] == "ready")
+    return order
 
 
-def new_key() -> bytes:
-    """In PEM."""
-    return pem_of(new_jwk())
+def chain_of(raw: Raw, order: Obj) -> list[x509.Certificate]:
+    return x509.load_pem_x509_certificates(raw.get(order["certificate"]).text.encode())
 
 
-def pem_of(key: JWKEC) -> bytes:
-    pem = key.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    assert isinstance(pem, bytes)
-    return pem
-
-
-def key_of(pem: bytes) -> JWKEC:
-    return JWKEC(key=load_pem_private_key(pem, None))
-
-
-def csr(key_pem: bytes, *names: str) -> bytes:
-    """In DER."""
-    pem = crypto_util.make_csr(key_pem, list(names)).decode()
-    return base64.b64decode("".join(pem.splitlines()[1:-1]))
+def issued(raw: Raw) -> tuple[x509.Certificate, bytes]:
+    """A certificate, and its key."""
+    key = new_key()
+    return chain_of(raw, proven(raw, DOMAIN).finish(key))[0], key

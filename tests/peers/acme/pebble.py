@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dns.exception
+import dns.message
+import dns.query
 import requests
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -115,11 +118,15 @@ class Pebble:
         return answer
 
     def _is_up(self) -> bool:
+        """Each listens by itself, one after the other."""
         end = time.monotonic() + READY_S
         while time.monotonic() < end and all(process.poll() is None for process in self._processes):
-            with contextlib.suppress(requests.RequestException):
+            with contextlib.suppress(requests.RequestException, OSError, dns.exception.DNSException):
                 self._asked(self.directory_url)
+                assert self.roots_pem
                 self._tell("set-default-ipv4", {"ip": "127.0.0.1"})
+                host, port = self.nameserver.split(":")
+                dns.query.tcp(dns.message.make_query("a.test", "A"), host, port=int(port), timeout=READY_S)
                 return all(process.poll() is None for process in self._processes)
             time.sleep(0.02)
         return False

@@ -9,7 +9,8 @@ from acme import client, errors, messages
 from josepy import jwa
 from josepy.jwk import JWKEC
 
-from tests.peers.acme.contract import DOMAIN, HMAC_KEY, KID, Ca, Obj, Raw, encode, jwk, new_jwk, sign
+from tests.peers.acme.contract import DOMAIN, HMAC_KEY, KID, Ca, Raw
+from tests.peers.acme.keys import Obj, encode, jwk, new_jwk, sign
 
 pytestmark = pytest.mark.peers
 Connect = Callable[[Ca], Raw]

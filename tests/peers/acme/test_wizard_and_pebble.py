@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from tests.peers.acme.conftest import StartPebble, Web
-from tests.peers.acme.contract import ABSENT, CLOSED, DOMAIN, HMAC_KEY, KID, Ca, poll
+from tests.peers.acme.contract import ABSENT, CLOSED, DOMAIN, HMAC_KEY, KID, Ca, Raw, poll
+from tests.peers.acme.keys import pem_of
 from tests.peers.acme.setup import Setup, write_kubeconfig
 from wizard.answers import from_mapping
 from wizard.endpoints import Endpoints
@@ -87,17 +87,14 @@ def test_a_name_that_leads_nowhere_is_told(client: Acme, name: str, kind: str) -
     assert found.problem.fix
 
 
-def test_a_challenge_is_not_answered_again_by_a_run_that_goes_on(client: Acme) -> None:
-    """Neither while the authority looks, nor when it has looked."""
+def test_a_challenge_may_be_answered_again_by_a_run_that_goes_on(client: Acme) -> None:
+    """While the authority looks, and when it has looked."""
     url = client.new_order([CLOSED]).authorizations[0]
-
-    def challenge() -> Any:
-        return next(each for each in client.authorization(url).challenges if each.kind == "http-01")
-
-    client.answer(challenge())
-    client.answer(challenge())
+    (challenge,) = (each for each in client.authorization(url).challenges if each.kind == "http-01")
+    for _ in range(5):
+        client.answer(challenge)
     assert settled(client, url).status == "invalid"
-    client.answer(challenge())
+    client.answer(challenge)
 
 
 def test_the_client_is_told_what_is_refused(client: Acme) -> None:
@@ -121,6 +118,21 @@ def test_the_client_changes_its_key_and_leaves(client: Acme, ca: Ca, kind: str) 
         assert refusal(lambda: later.new_order([DOMAIN])) == "acme-unauthorized"
     finally:
         later.close()
+
+
+def test_an_order_that_was_given_up_is_over(ca: Ca, connect: Callable[[Ca], Raw]) -> None:
+    """Its status is none that a run goes on with."""
+    raw = connect(ca)
+    raw.register().ok()
+    order = raw.ordered(DOMAIN)
+    raw.post(order.body["authorizations"][0], {"status": "deactivated"}).ok()
+    client = Acme(ca.directory_url, pem_of(raw.key), Endpoints(), ca_file=str(ca.ca_file))
+    try:
+        client.use(raw.kid)
+        assert client.order(order.url).status in {"invalid", "deactivated"}
+        assert client.authorization(order.body["authorizations"][0]).status == "deactivated"
+    finally:
+        client.close()
 
 
 def test_the_client_binds_its_account(bound_ca: Ca) -> None:
