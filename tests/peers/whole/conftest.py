@@ -1,5 +1,7 @@
-"""The practice world around a real Kubernetes, with real registries as its Pods."""
+"""The practice world around a real Kubernetes and Pebble, with real registries as its Pods."""
 
+import contextlib
+import json
 import os
 import shutil
 import threading
@@ -12,6 +14,7 @@ import pytest
 import requests
 
 from tests.e2e.program import Program
+from tests.peers.acme.pebble import Pebble, Programs
 from tests.peers.real_kubernetes import RealCluster
 from wizard.practice.world import ClusterAccess, World
 
@@ -33,16 +36,31 @@ RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("e
 
 @dataclass
 class Whole:
-    """One home of the program, whose practice world has a real cluster in it."""
+    """One home of the program, whose practice world has a real cluster and a real authority in it."""
 
     program: Program
     world: World
+    pebble: Pebble
     url: str
     session: requests.Session = field(repr=False)
 
+    def lead_to_pebble(self) -> None:
+        """Whoever joins the world from now on gets certificates from there."""
+        roots = self.program.home / "roots.pem"
+        own = Path(self.world.environment()["KUBE_REGISTRY_CA_FILE"]).read_bytes()
+        roots.write_bytes(own + self.pebble.server_ca_file.read_bytes() + self.pebble.roots_pem)
+        info = self.program.runtime / "kube-registry" / "world.json"
+        told = json.loads(info.read_text())
+        told["environment"] |= {
+            "KUBE_REGISTRY_ACME_DIRECTORY": self.pebble.directory_url,
+            "KUBE_REGISTRY_CA_FILE": str(roots),
+            "SSL_CERT_FILE": str(roots),
+        }
+        info.write_text(json.dumps(told))
+
     def cluster(self, method: str, path: str, body: object = None) -> Any:
         answer = self.session.request(method, f"{self.url}/{path}", json=body, timeout=30)
-        assert answer.status_code < 300 or method == "DELETE", answer.text
+        assert answer.status_code < 300, answer.text
         return answer.json()
 
     def inventory(self) -> dict[str, str]:
@@ -60,7 +78,7 @@ class Whole:
 
     def environment(self) -> dict[str, str]:
         """For other programs in this world."""
-        return {**self.program.environment, **self.world.environment()}
+        return {**self.program.environment, **self.program.world_environment()}
 
 
 def needed(*programs: str | Path) -> None:
@@ -73,7 +91,11 @@ def needed(*programs: str | Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(real_cluster: RealCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
+def whole(
+    real_cluster: RealCluster, go_tools: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Whole]:
+    programs = Programs(str(go_tools / "pebble"), str(go_tools / "pebble-challtestsrv"))
+    needed(programs.pebble, programs.dns)
     program = Program(tmp_path_factory.mktemp("whole"))
     directory = program.runtime / "kube-registry"
     directory.mkdir(mode=0o700)
@@ -85,17 +107,20 @@ def whole(real_cluster: RealCluster, tmp_path_factory: pytest.TempPathFactory) -
         cloud_token=real_cluster.node_token,
     )
     world = World(directory, threading.Event(), outside=access)
-    with requests.Session() as session:
+    with contextlib.ExitStack() as stack:
+        session = stack.enter_context(requests.Session())
         session.trust_env = False
         session.verify = str(real_cluster.ca_file)
         session.headers["Authorization"] = f"Bearer {real_cluster.token}"
-        made = Whole(program, world, real_cluster.url, session)
-        try:
-            world.start()
-            yield made
-        finally:
-            world.stop()
-            made.cluster("DELETE", "api/v1/nodes/practice-1")
+        stack.callback(session.delete, f"{real_cluster.url}/api/v1/nodes/practice-1", timeout=30)
+        stack.callback(world.stop)
+        world.start()
+        pebble = Pebble(programs, tmp_path_factory.mktemp("pebble"), http_port=world.web.port)
+        stack.callback(pebble.stop)
+        pebble.start()
+        made = Whole(program, world, pebble, real_cluster.url, session)
+        made.lead_to_pebble()
+        yield made
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
-"""The whole setup on parts that no one here wrote: Kubernetes, the registries, and their clients."""
+"""The whole setup on parts that no one here wrote: Kubernetes, Pebble, the registries, and their clients."""
 
+import base64
 import json
 import os
 import subprocess
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from tests.e2e.program import Ran
 from tests.peers.whole.conftest import RESTRICTED, Whole, needed
-from wizard import manifests
+from wizard import manifests, names
 from wizard.answers import Answers, load
 
 pytestmark = [pytest.mark.peers, pytest.mark.e2e]
@@ -103,7 +105,7 @@ def test_apply_check_and_undo(
     tmp_path: Path,
     wait_for: WaitFor,
 ) -> None:
-    needed("kubectl", "skopeo", go_tools / "crane")
+    needed("docker", "kubectl", "skopeo", go_tools / "crane")
     program = registry_release(case.release)
     answers = tmp_path / "answers.toml"
     answers.write_text(case.answers())
@@ -121,6 +123,7 @@ def test_apply_check_and_undo(
     assert applied.code == 0, told(applied)
     assert set(applied.checks.values()) <= {"passed", "warning"}, applied.checks
     the_pods_run(whole, case, program)
+    the_certificate_is_pebbles(whole, case)
     clients_log_in_push_and_pull(whole, go_tools / "crane", tmp_path)
 
     made = whole.inventory()
@@ -178,6 +181,25 @@ def the_pods_run(whole: Whole, case: Case, program: Path) -> None:
     assert {Path(f"/proc/{number}/exe").resolve() for number in numbers} == {program}
 
 
+def the_certificate_is_pebbles(whole: Whole, case: Case) -> None:
+    path = f"api/v1/namespaces/{case.namespace}/secrets/{names.CERTIFICATE_SECRET}"
+    pem = base64.b64decode(whole.cluster("GET", path)["data"][names.CERTIFICATE_KEY])
+    assert "Pebble" in x509.load_pem_x509_certificate(pem).issuer.rfc4514_string()
+
+
+def docker_logs_in(environment: dict[str, str], login: Sequence[str], config: Path) -> None:
+    """Without a daemon it asks the registry itself; a wrong password is refused, the right one kept."""
+    alone = {**environment, "DOCKER_CONFIG": str(config), "DOCKER_HOST": f"unix://{config}/no-daemon"}
+    command = ("docker", "login", *login)
+    refused = subprocess.run(
+        command, env=alone, input="wrong", capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
+    assert refused.returncode != 0
+    assert "401" in refused.stderr, refused.stderr
+    assert "Login Succeeded" in run(command, alone, PASSWORD)
+    assert list(json.loads((config / "config.json").read_text())["auths"]) == [DOMAIN]
+
+
 def clients_log_in_push_and_pull(whole: Whole, crane: Path, tmp_path: Path) -> None:
     """Pushed by crane, pulled and pushed again by skopeo, pulled by crane: the digest is one throughout."""
     environment = whole.environment() | {
@@ -187,6 +209,7 @@ def clients_log_in_push_and_pull(whole: Whole, crane: Path, tmp_path: Path) -> N
     login = ("--username", "alice", "--password-stdin", DOMAIN)
     run((crane, "auth", "login", *login), environment, PASSWORD)
     run(("skopeo", "login", *login), environment, PASSWORD)
+    docker_logs_in(environment, login, tmp_path / "of-docker")
     image, layer = f"{DOMAIN}/team/app", tmp_path / "layer.tar"
     (tmp_path / "random").write_bytes(os.urandom(2**20))
     with tarfile.open(layer, "w") as tar:
