@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --extra practice
 WORKERS ?= auto
 
-.PHONY: practice wizard test check lint types contracts all-tests peers bench walkthrough pictures help-text lock upgrade clean
+.PHONY: practice wizard test check lint types contracts all-tests peers crash-matrix bench walkthrough pictures help-text lock upgrade clean
 
 practice: $(VENV)/.ready
 	@$(BIN)/kube-registry practice
@@ -37,6 +37,10 @@ all-tests: $(VENV)/.dev-ready
 peers: $(VENV)/.dev-ready
 	bash tests/peers/install
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/peers
+
+# Every fault at every request of apply and undo; half an hour on four cores. Writes bench/results/crash-matrix.md.
+crash-matrix: $(VENV)/.dev-ready
+	$(BIN)/python -m tests.crash
 
 # Measures and writes bench/results/.
 bench: $(VENV)/.dev-ready
