@@ -22,8 +22,12 @@ def undo_user(ctx: Context, entry: "Entry") -> str:
         return f"The {entry.change.kind} {entry.change.name} is gone already."
 
 
-def _is_ours(ctx: Context, tags: Any) -> bool:
-    return ownership.owner_of_tags({tag["Key"]: tag["Value"] for tag in tags}) == ctx.answers.setup
+def _is_ours(ctx: Context, entry: "Entry", tags: Any) -> bool:
+    """Not where another setup of the same name, elsewhere, has taken it over since."""
+    found = {tag["Key"]: tag["Value"] for tag in tags}
+    made_with, place = entry.change.params.get("tags", {}), found.get(ownership.PLACE_TAG)
+    is_moved = place is not None and place != made_with.get(ownership.PLACE_TAG, place)
+    return ownership.owner_of_tags(found) == ctx.answers.setup and not is_moved
 
 
 def _user(ctx: Context, entry: "Entry") -> str:
@@ -31,7 +35,7 @@ def _user(ctx: Context, entry: "Entry") -> str:
     iam = aws.client("iam")
     with aws.explained("iam:GetUser"):
         found = iam.get_user(UserName=name)["User"]
-    if not _is_ours(ctx, found.get("Tags", [])):
+    if not _is_ours(ctx, entry, found.get("Tags", [])):
         return f"The IAM user {name} is not marked as this setup's, so it stays."
     try:
         with aws.explained("iam:DeleteUser"):
@@ -51,9 +55,12 @@ def _tag(ctx: Context, entry: "Entry") -> str:
     aws, name = ctx.services.aws, entry.change.params["name"]
     iam = aws.client("iam")
     with aws.explained("iam:UntagUser"):
-        if not _is_ours(ctx, iam.get_user(UserName=name)["User"].get("Tags", [])):
+        if not _is_ours(ctx, entry, iam.get_user(UserName=name)["User"].get("Tags", [])):
             return f"The IAM user {name} is not marked as this setup's (any more)."
-        iam.untag_user(UserName=name, TagKeys=[ownership.TAG])
+        if former := entry.change.params.get("former"):
+            iam.tag_user(UserName=name, Tags=[{"Key": key, "Value": value} for key, value in former.items()])
+        if spare := [key for key in entry.change.params["tags"] if key not in (former or {})]:
+            iam.untag_user(UserName=name, TagKeys=spare)
     return f"The IAM user {name} has its former tags again."
 
 
@@ -76,7 +83,7 @@ def _policy(ctx: Context, entry: "Entry") -> str:
     iam = aws.client("iam")
     with aws.explained("iam:GetPolicy"):
         found = iam.get_policy(PolicyArn=arn)["Policy"]
-    if not _is_ours(ctx, found.get("Tags", [])):
+    if not _is_ours(ctx, entry, found.get("Tags", [])):
         return f"The policy {name} is not marked as this setup's, so it stays."
     if found.get("AttachmentCount", 0):
         raise wizard_error(
@@ -94,23 +101,33 @@ def _policy(ctx: Context, entry: "Entry") -> str:
 
 
 def _policy_version(ctx: Context, entry: "Entry") -> str:
-    """The former version is put in force again; one that had to make room comes back under a new number."""
+    """The former version is put in force again; one that had to make room comes back under a new number.
+
+    Each part looks first: an undo that was cut off between two of them is gone on with.
+    """
     aws, params, name = ctx.services.aws, entry.change.params, entry.change.name
-    arn, iam = params["arn"], aws.client("iam")
+    arn, former, iam = params["arn"], params["former"], aws.client("iam")
     with aws.explained("iam:SetDefaultPolicyVersion"):
         versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]
+        numbers = [each["VersionId"] for each in versions]
         current = next(each["VersionId"] for each in versions if each["IsDefaultVersion"])
-        ours = entry.receipt.get("version", current)
-        is_ours = current == ours and current != params["former"]
-        if not is_ours or not says_the_same(document_of(iam, arn, current), params["document"]):
-            return f"The policy {name} was changed since, so it stays as it is."
-        iam.set_default_policy_version(PolicyArn=arn, VersionId=params["former"])
-        iam.delete_policy_version(PolicyArn=arn, VersionId=current)
-        told = f"The policy {name} has its former version {params['former']} in force again."
-        if deleted := entry.notes.get("deleted_document"):
+        ours = entry.receipt.get("version") or entry.notes.get("made") or current
+        if current != former:
+            is_ours = current == ours and says_the_same(document_of(iam, arn, current), params["document"])
+            if not is_ours or former not in numbers:
+                return f"The policy {name} was changed since, so it stays as it is."
+            entry.note(made=ours)
+            iam.set_default_policy_version(PolicyArn=arn, VersionId=former)
+        if ours in numbers and ours != former:
+            iam.delete_policy_version(PolicyArn=arn, VersionId=ours)
+            numbers.remove(ours)
+        told = f"The policy {name} has its former version {former} in force again."
+        deleted = entry.notes.get("deleted_document")
+        if not deleted:
+            return told
+        if not any(says_the_same(document_of(iam, arn, number), deleted) for number in numbers):
             iam.create_policy_version(PolicyArn=arn, PolicyDocument=as_text(deleted), SetAsDefault=False)
-            told += f" Its old version {entry.notes['deleted_version']} is back too, under a new number."
-    return told
+    return f"{told} Its old version {entry.notes['deleted_version']} is back too, under a new number."
 
 
 def _attachment(ctx: Context, entry: "Entry") -> str:

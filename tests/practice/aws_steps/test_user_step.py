@@ -323,6 +323,33 @@ class TestAdopt:
         assert entry.notes["deleted_document"] == rules.registry_policy(BUCKET)
         assert "new number" in STEP.undo(rig.context(STEP.id), entry)
 
+    @pytest.mark.parametrize("is_known", [True, False])
+    def test_an_undo_that_was_cut_off_puts_all_versions_back(
+        self, is_known: bool, make_rig: MakeRig, operator: Aws
+    ) -> None:
+        """Killed right after the former version was put in force again; without a receipt, by its note."""
+        iam = operator.client("iam")
+        old = [rules.registry_policy(f"old-{number}") for number in range(5)]
+        arn = iam.create_policy(PolicyName="registry-access-policy", PolicyDocument=json.dumps(old[0]))[
+            "Policy"
+        ]["Arn"]
+        for document in old[1:]:
+            iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(document), SetAsDefault=True)
+        rig = make_rig(wishes(adopt=["policy"]))
+        rig.run(STEP)
+        (entry,) = (e for e in rig.journal.standing(STEP.id) if e.change.action == "change-policy")
+        if not is_known:
+            entry.note(made=entry.receipt.pop("version"))
+        iam.set_default_policy_version(PolicyArn=arn, VersionId="v5")
+        rig.undo(STEP)
+        versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]
+        assert next(each["VersionId"] for each in versions if each["IsDefaultVersion"]) == "v5"
+        found = [
+            iam.get_policy_version(PolicyArn=arn, VersionId=each["VersionId"])["PolicyVersion"]["Document"]
+            for each in versions
+        ]
+        assert sorted(map(str, found)) == sorted(map(str, old))
+
     def test_a_key_does_not_outlive_a_cluster_that_is_gone(
         self, make_rig: MakeRig, operator: Aws, kube_server: KubernetesServer
     ) -> None:
