@@ -1,25 +1,27 @@
-"""The app wires screens and session together; it does no work of its own."""
+"""The app wires screens and session together; it does no work of its own.
+
+What the first frame does not show is imported where it is used.
+"""
 
 import gc
 from collections.abc import Callable
 from pathlib import Path, PurePath
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 
-from screens.forms import FORMS
-from screens.frame import StepScreen
 from screens.messages import Broken, Ended, Happened, Loaded, Looked, Opened, Standing, Suggested
-from screens.modals import QuestionModal, QuitModal, TextModal
 from screens.session import Session
 from screens.start import StartScreen
 from screens.view import StepView
-from screens.words import LABELS, declined, help_parts
-from wizard.checks import unexpected
 from wizard.errors import Problem
 from wizard.events import STEPS, ConsentView, StepId, StepStatus
 from wizard.resources import assets, read_asset
 
+if TYPE_CHECKING:
+    from screens.frame import StepScreen
+
+LOADING_WAITS_S = 0.1
 ENTER_PRACTICE = 'eval "$(kube-registry world env)"'
 
 
@@ -42,12 +44,15 @@ class WizardApp(App[int]):
         self.call_after_refresh(self._first_frame_is_out)
 
     def _first_frame_is_out(self) -> None:
+        """Loading waits a moment: it would hold up what else this frame draws."""
         gc.freeze()
         gc.enable()
-        self.session.start()
+        self.set_timer(LOADING_WAITS_S, self.session.start)
 
     @property
-    def step_screen(self) -> StepScreen | None:
+    def step_screen(self) -> "StepScreen | None":
+        from screens.frame import StepScreen
+
         return next((each for each in reversed(self.screen_stack) if isinstance(each, StepScreen)), None)
 
     # What screens ask for
@@ -101,6 +106,10 @@ class WizardApp(App[int]):
 
     def show_help(self, step: StepId, field: tuple[str, str] | None) -> None:
         """The field's part of the step's help, or what stands there about the step as a whole."""
+        from screens.forms import FORMS
+        from screens.modals import TextModal
+        from screens.words import LABELS, help_parts
+
         about, parts = help_parts(read_asset(f"help/{step.value}.md"))
         words = parts.get(".".join(field)) if field else None
         title = LABELS[field] if field and words else FORMS[step].title
@@ -113,6 +122,8 @@ class WizardApp(App[int]):
 
     async def action_quit(self) -> None:
         """Asks where something would be broken off: a step, or a question that is open."""
+        from screens.modals import QuestionModal, QuitModal
+
         if isinstance(self.screen, QuitModal):
             return
         running = next((step for step in STEPS if self.views[step].is_running), None)
@@ -228,10 +239,13 @@ class WizardApp(App[int]):
         if self.is_headless:
             super()._handle_exception(error)
             return
+        from wizard.checks import unexpected
+
         problem = unexpected(error, "The wizard itself failed. What was done is recorded.")
         self.exit(1, return_code=1, message=f"{problem.what}\n{problem.why}\n{problem.fix}")
 
     def _open_step(self, step: StepId) -> None:
+        from screens.frame import StepScreen
         from screens.people import PeopleScreen
 
         screen = PeopleScreen(step) if step is StepId.HTPASSWD else StepScreen(step)
@@ -245,6 +259,9 @@ class WizardApp(App[int]):
             screen.render_view()
 
     def _ask(self, step: StepId, consent: ConsentView) -> None:
+        from screens.modals import QuestionModal
+        from screens.words import declined
+
         def answered(agrees: bool | None) -> None:
             if not agrees:
                 self.views[step].aside = declined(consent)

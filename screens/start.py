@@ -10,7 +10,6 @@ from textual.widgets import Button, Input, Static
 
 from screens.actions import MOVES, QUIT, Action, bindings
 from screens.messages import SetupRow
-from screens.render import clean, problem_text
 from screens.sized import SizedScreen
 from wizard.errors import Problem
 
@@ -53,7 +52,7 @@ class StartScreen(SizedScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._is_begun_early = False
+        self._is_loaded = self._is_begun_early = False
 
     def compose(self) -> ComposeResult:
         yield self.too_small()
@@ -69,7 +68,7 @@ class StartScreen(SizedScreen):
                 yield Input(FIRST_NAME, id="setup-name", compact=True)
             yield Static(id="start-problem", classes="field-problem", markup=False)
         with Horizontal(id="buttons"):
-            yield Button("Start →", id="primary", variant="primary", compact=True, disabled=True)
+            yield Button("Start →", id="primary", variant="primary", compact=True)
         yield Static("Enter Start  Tab Next field  ^Q Quit", id="hints", markup=False)
 
     @property
@@ -84,14 +83,13 @@ class StartScreen(SizedScreen):
             self.add_class("-practice")
             self.query_one("#practice-text", Static).update(PRACTICE)
         self.query_one("#setup-name", Input).focus()
-        self.wait()
 
     def wait(self) -> None:
         """The list is being read anew."""
-        self._is_begun_early = False
-        name, button = self.query_one("#setup-name", Input), self.query_one("#primary", Button)
+        self._is_loaded = self._is_begun_early = False
+        name = self.query_one("#setup-name", Input)
         name.value, name.placeholder = FIRST_NAME, ""
-        button.label, button.disabled = "Loading …", True
+        self.query_one("#primary", Button).label = "Start →"
         self.query_one("#start-problem", Static).update("")
 
     async def show_setups(self, setups: tuple[SetupRow, ...]) -> None:
@@ -99,8 +97,8 @@ class StartScreen(SizedScreen):
         await self._list(setups)
         name = self.query_one("#setup-name", Input)
         await self.drain()
-        button = self.query_one("#primary", Button)
-        button.label, button.disabled = "Start →", False
+        self.query_one("#primary", Button).label = "Start →"
+        self._is_loaded = True
         if name.value != FIRST_NAME:
             # Typed while all was loaded: the focus stays, and an Enter pressed too early counts now.
             if self._is_begun_early:
@@ -130,12 +128,16 @@ class StartScreen(SizedScreen):
 
     @staticmethod
     def _line(row: SetupRow) -> Button:
+        from screens.render import clean
+
         far = "taken back" if row.is_undone else f"{row.steps_done} of {row.steps} steps"
         label = Content(clean(f"{row.name}: {far}, last touched {row.touched} UTC"))
         classes = "setup -undone" if row.is_undone else "setup"
         return SetupButton(label, name=row.name, classes=classes, compact=True)
 
     def show_problem(self, problem: Problem) -> None:
+        from screens.render import problem_text
+
         width = max(self.size.width - 34, 20)
         self.query_one("#start-problem", Static).update(problem_text(problem, width))
         self.query_one("#primary", Button).label = "Start →"
@@ -148,12 +150,14 @@ class StartScreen(SizedScreen):
             self._begin()
 
     def on_input_submitted(self, _event: Input.Submitted) -> None:
-        if self.query_one("#primary", Button).disabled:
-            self._is_begun_early = True
-        else:
-            self._begin()
+        self._begin()
 
     def _begin(self) -> None:
+        """Counts before the list is there, too: the button says then what it waits for."""
+        if not self._is_loaded:
+            self._is_begun_early = True
+            self.query_one("#primary", Button).label = "Loading …"
+            return
         name = self.query_one("#setup-name", Input).value.strip()
         from wizard.rules import setup_name
 

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 EPILOG = """exit codes: 0 done, healthy, or nothing due; 1 a step or check failed after something was tried;
@@ -19,6 +18,13 @@ class _Help(argparse.HelpFormatter):
         return f"{', '.join(action.option_strings)} {value}"
 
 
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for: that takes longer than all of the command line."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        parser.exit(0, f"kube-registry {_version()}\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = argparse.ArgumentParser(
@@ -29,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         formatter_class=_Help,
     )
-    top.add_argument("--version", action="version", version=f"kube-registry {_version()}")
+    top.add_argument("--version", action=_Version, nargs=0, help="show program's version number and exit")
     top.set_defaults(run="wizard", practice=False, setup=None)
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
     _practice(commands)
@@ -137,6 +143,8 @@ def _common(command: argparse.ArgumentParser) -> None:
 
 
 def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("kube-registry")
     except PackageNotFoundError:
