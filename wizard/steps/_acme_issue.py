@@ -66,18 +66,21 @@ def obtain(ctx: Context, entry: Entry, wish: Wish) -> Pair:
     `entry` is the journal's for this change: its notes hold the order and what is to be cleaned up. An order
     that an interrupted run has begun is gone on with. Raises WizardError.
     """
-    clean_up(ctx)
     acme = open_account(ctx, wish.directory, wish.slot)
     try:
         order = _unfinished(ctx, acme, wish)
         pem, key_pem = _from_order(ctx, acme, entry, order, wish)
     finally:
         acme.close()
+        clean_up(ctx)
     return Pair(certificates.arrange(pem, key_pem), key_pem)
 
 
 def clean_up(ctx: Context) -> None:
-    """Removes what interrupted runs have left in webroots and zones."""
+    """Removes what interrupted runs have left in webroots and zones.
+
+    Not before their orders are done with: the CA may be about to look.
+    """
     for entry in ctx.journal.standing(StepId.CERTIFICATE):
         if entry.state == "intended" or entry.notes.get("txt"):
             clean_after(ctx, entry)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.practice.cluster_steps.certificate.support import DOMAIN, MakeRig, Rig, World
+from tests.practice.cluster_steps.certificate.support import DOMAIN, HostedZone, MakeRig, Rig, World
 from wizard.endpoints import Endpoints
 from wizard.practice.acme import AcmeServer
 from wizard.practice.aws import AwsServer
@@ -15,7 +15,7 @@ from wizard.practice.ledger import Ledger
 from wizard.practice.network import Network
 from wizard.practice.pki import Authority
 from wizard.practice.proxy import ProxyServer
-from wizard.practice.web import WebServer
+from wizard.practice.web import WebServer, port_out_of_the_way
 from wizard.services.cluster import Cluster
 
 
@@ -43,9 +43,12 @@ def world(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
     webroot = tmp_path / "webroot"
-    web = WebServer(webroot, network)
+    own_port = port_out_of_the_way()
+    web = WebServer(webroot, network, passes_to=own_port)
     proxy = ProxyServer(name_server.resolve, network, ledger)
-    acme = AcmeServer(authority, name_server.resolve, network, ledger)
+    acme = AcmeServer(
+        authority, name_server.resolve, network, ledger, txt=name_server.txt, caa=name_server.caa
+    )
     acme.settings.validation_delay_s = 0.0
     for server in (web, proxy, acme):
         server.start()
@@ -57,10 +60,21 @@ def world(
         proxy=proxy.url,
         ca_file=str(root),
         acme_directory=acme.directory_url,
+        http_listen=f"127.0.0.1:{own_port}",
     )
     yield World(acme, web, webroot, endpoints, network)
     for server in (acme, proxy, web):
         server.stop()
+
+
+@pytest.fixture
+def zone(aws: AwsServer, name_server: DnsServer) -> Iterator[HostedZone]:
+    """The zone practice.test, put back as it was after the test."""
+    assert name_server.port
+    found = HostedZone(aws, "practice.test")
+    before = found.records()
+    yield found
+    found.put_back(before)
 
 
 @pytest.fixture

@@ -6,12 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from wizard import names, ownership
 from wizard.endpoints import Endpoints
 from wizard.errors import WizardError
 from wizard.practice.acme import AcmeServer
+from wizard.practice.aws import AwsServer
 from wizard.practice.network import Network
 from wizard.practice.pki import Authority
 from wizard.practice.web import WebServer
@@ -39,6 +41,50 @@ class World:
 
     def ordered(self) -> int:
         return sum(entry.kind == "order" for entry in self.acme.log)
+
+
+class HostedZone:
+    """A zone of Route53 as somebody else than the wizard sees and changes it."""
+
+    def __init__(self, aws: AwsServer, name: str) -> None:
+        keys = aws.admin
+        self._client: Any = boto3.client(
+            "route53",
+            endpoint_url=aws.url,
+            region_name="eu-west-1",
+            aws_access_key_id=keys.access_key_id,
+            aws_secret_access_key=keys.secret_access_key,
+        )
+        found = self._client.list_hosted_zones_by_name(DNSName=name)["HostedZones"]
+        if not found or found[0]["Name"] != f"{name}.":
+            found = [self._client.create_hosted_zone(Name=name, CallerReference=name)["HostedZone"]]
+        self._id = found[0]["Id"]
+
+    def records(self) -> list[dict[str, Any]]:
+        page = self._client.list_resource_record_sets(HostedZoneId=self._id)
+        return sorted(page["ResourceRecordSets"], key=lambda each: (each["Name"], each["Type"]))
+
+    def values(self, name: str, kind: str = "TXT") -> list[str]:
+        """Of one name and type, as they stand in the zone."""
+        found = [each for each in self.records() if (each["Name"], each["Type"]) == (f"{name}.", kind)]
+        return [value["Value"] for each in found for value in each["ResourceRecords"]]
+
+    def put(self, name: str, kind: str, *values: str) -> None:
+        records = [{"Value": value} for value in values]
+        self._change("UPSERT", {"Name": f"{name}.", "Type": kind, "TTL": 120, "ResourceRecords": records})
+
+    def put_back(self, before: list[dict[str, Any]]) -> None:
+        """Everything is again as `records` said."""
+        for each in self.records():
+            if each not in before:
+                self._change("DELETE", each)
+        for each in before:
+            if each not in self.records():
+                self._change("CREATE", each)
+
+    def _change(self, action: str, record_set: dict[str, Any]) -> None:
+        batch = {"Changes": [{"Action": action, "ResourceRecordSet": record_set}]}
+        self._client.change_resource_record_sets(HostedZoneId=self._id, ChangeBatch=batch)
 
 
 def data_of(cluster: Cluster, name: str = names.CERTIFICATE_SECRET) -> dict[str, bytes]:

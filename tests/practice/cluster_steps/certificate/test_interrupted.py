@@ -56,6 +56,7 @@ def test_files_of_a_killed_run_are_removed(
     before = sorted(world.webroot.rglob("*"))
     with monkeypatch.context() as patch:
         patch.setattr("wizard.steps._acme_http.InWebroot.cleanup", lambda _: None)
+        patch.setattr("wizard.steps._acme_issue.clean_up", lambda _: None)
         crash_at(monkeypatch, rig_for(), "wizard.services.acme.Acme.answer")
     assert sorted(world.webroot.rglob("*")) != before
     rig_for().run(STEP)
