@@ -270,6 +270,71 @@ def test_what_was_there_is_adopted_with_consent_and_given_back(make_rig: MakeRig
     assert not rig.cluster.secret_facts(names.FORMER_SECRET).exists
 
 
+def test_an_adopted_service_that_was_made_anew_is_given_back(make_rig: MakeRig) -> None:
+    rig = make_rig()
+    before = rig.cluster.create(guide_service())
+    rig.consent(adopt=["service"])
+    rig.run(STEP)
+    rig.answer(load_balancer="nlb")
+    rig.run(STEP)
+    live = rig.cluster.get("v1", "Service", names.REGISTRY)
+    assert live is not None
+    assert live["spec"]["clusterIP"] != before["spec"]["clusterIP"]
+    assert any("has its former settings back" in line for line in rig.undo(STEP))
+    now = rig.cluster.get("v1", "Service", names.REGISTRY)
+    assert now is not None
+    assert now["metadata"].get("labels") == before["metadata"].get("labels")
+    assert (now["spec"]["selector"], now["spec"]["type"]) == (before["spec"]["selector"], "ClusterIP")
+    assert not rig.cluster.secret_facts(names.FORMER_SECRET).exists
+
+
+def apply_one(rig: Any, action: str) -> Any:
+    """The entry of one change, carried out."""
+    (change,) = (each for each in rig.plan(STEP).changes if each.action == action)
+    rig.apply(STEP, change)
+    return rig.journal.entries(STEP.id)[-1]
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_an_adopted_http_secret_loses_our_key_only(make_rig: MakeRig, is_changed: bool) -> None:
+    rig = make_rig()
+    theirs = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": names.HTTP_SECRET}}
+    rig.cluster.create({**theirs, "data": {"theirs": base64.b64encode(b"x").decode()}})
+    entry = apply_one(rig, "write-http-secret")
+    data = {"theirs": b"x", names.HTTP_SECRET_KEY: b"another"}
+    if is_changed:
+        rig.cluster.write_secret(names.HTTP_SECRET, data, setup=rig.answers.setup)
+    STEP.undo(rig.context(STEP), entry)
+    found = rig.cluster.read_secret(names.HTTP_SECRET)
+    assert found is not None
+    assert dict(found.data) == (data if is_changed else {"theirs": b"x"})
+    assert found.facts.owner == ""
+
+
+def test_no_copy_stays_where_another_workload_has_the_name(make_rig: MakeRig) -> None:
+    """Or where undo was killed right after it had brought the former one back."""
+    rig = make_rig(workload="ReplicationController")
+    rig.cluster.create(guide_controller())
+    rig.consent(adopt=["workload"])
+    entry = apply_one(rig, "remove-workload")
+    assert rig.cluster.secret_facts(names.FORMER_SECRET).exists
+    rig.cluster.create(guide_controller())
+    assert "it stays" in STEP.undo(rig.context(STEP), entry)
+    assert not rig.cluster.secret_facts(names.FORMER_SECRET).exists
+
+
+def test_the_copy_is_kept_while_our_workload_has_the_name(make_rig: MakeRig) -> None:
+    rig = make_rig(workload="ReplicationController")
+    rig.cluster.create(guide_controller())
+    rig.consent(adopt=["workload"])
+    removed, made = apply_one(rig, "remove-workload"), apply_one(rig, "apply-workload")
+    with pytest.raises(WizardError, match="not brought back yet"):
+        STEP.undo(rig.context(STEP), removed)
+    STEP.undo(rig.context(STEP), made)
+    assert "is back" in STEP.undo(rig.context(STEP), removed)
+    assert not rig.cluster.secret_facts(names.FORMER_SECRET).exists
+
+
 def test_an_adopted_service_that_others_changed_since_is_left(make_rig: MakeRig) -> None:
     rig = make_rig()
     rig.cluster.create(guide_service())
