@@ -8,6 +8,7 @@ import pytest
 
 from wizard import ownership
 from wizard.errors import Conflict, NotFound
+from wizard.practice.kubernetes import Fault, KubernetesServer
 from wizard.services.cluster import Cluster, FieldConflict
 
 CONFIG: dict[str, Any] = {
@@ -130,6 +131,16 @@ def test_a_missing_namespace_is_told(cluster: Cluster) -> None:
 
 def test_logs_of_a_pod_that_is_not_there_are_empty(cluster: Cluster) -> None:
     assert cluster.logs("absent") == ""
+
+
+def test_logs_that_a_node_does_not_hand_out_are_empty(cluster: Cluster, kubernetes: KubernetesServer) -> None:
+    """What kube-apiserver says of a kubelet behind a firewall."""
+    firewall = Fault(500, 'Get "https://n1:10250/containerLogs/default/web/registry": dial tcp: i/o timeout')
+    kubernetes.fault = lambda _, path: firewall if path.partition("?")[0].endswith("/log") else None
+    try:
+        assert cluster.logs("web") == ""
+    finally:
+        kubernetes.fault = None
 
 
 def test_events_are_told_oldest_first(cluster: Cluster) -> None:
