@@ -16,19 +16,21 @@ from wizard.services.webroot import WELL_KNOWN
 
 CONNECTION_S = 10
 EVERYWHERE = ("::", "0.0.0.0")  # noqa: S104 - the CA comes from outside, by IPv6 or by IPv4
+LOOPBACK = ("::1", "127.0.0.1")
 FAMILIES = (socket.AF_INET6, socket.AF_INET)
 
 
 class Standalone:
     """Answers for tokens on one port, over IPv6 and IPv4; `start` raises WizardError, `stop` frees all.
 
-    `listen` is "" for every address of this machine, else "host:port", which then counts for the port too.
+    `listen` is "" for every address of this machine, else "host:port", which then counts for the port too;
+    localhost is both of the loopback addresses.
     """
 
     def __init__(self, port: int, listen: str = "") -> None:
         host, _, named = listen.rpartition(":")
         self.port = int(named) if named else port
-        self._hosts = (host, host) if host else EVERYWHERE
+        self._hosts = {"": EVERYWHERE, "localhost": LOOPBACK}.get(host, (host, host))
         self._contents: dict[str, str] = {}
         self._servers: list[ThreadingHTTPServer] = []
         self._threads: list[threading.Thread] = []
