@@ -271,13 +271,16 @@ def test_faults_come_and_go(web: WebServer, webroot: Path, network: Network) -> 
     assert network.target(WEB_ADDRESS, 80) == ("127.0.0.1", web.port)
 
 
-def test_the_web_server_stops_twice_and_is_gone(web: WebServer, network: Network) -> None:
+def test_the_web_server_stops_twice_and_is_gone(webroot: Path, network: Network) -> None:
+    others = set(threading.enumerate())
+    web = WebServer(webroot, network)
+    web.start()
     web.stop()
     web.stop()
     assert network.target(WEB_ADDRESS, 80) is None
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", web.port), TIMEOUT_S)
-    until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("web")])
+    until(lambda: not set(threading.enumerate()) - others)
 
 
 # The proxy

@@ -47,8 +47,9 @@ def _differences_of_the_stand_in(request: pytest.FixtureRequest) -> None:
         request.applymarker(pytest.mark.xfail(reason=why, strict=True))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def aws() -> Iterator[AwsServer]:
+    """Gone with its module: a process has one server for an account at a time."""
     server = AwsServer(Ledger(), region=REGION)
     server.start()
     yield server
