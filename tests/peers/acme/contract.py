@@ -22,7 +22,7 @@ CLOSED = "closed.practice.test"
 ABSENT = "absent.practice.test"
 KID, HMAC_KEY = "kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 TOKENS = ".well-known/acme-challenge"
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 OTHER = "other.practice.test"
 
 OLD = "Debian's Pebble is of 2022"

@@ -144,7 +144,7 @@ class Pebble:
     def _dns_flags(self) -> list[str]:
         """Debian's release knows other names for some of them."""
         told = subprocess.run(
-            [self._programs.dns, "-h"], capture_output=True, text=True, check=False, timeout=30
+            [self._programs.dns, "-h"], capture_output=True, text=True, check=False, timeout=60
         )
         known = told.stdout + told.stderr
         name = "-dnsserver" if "-dnsserver" in known else "-dns01"

@@ -282,7 +282,7 @@ def test_keys_that_are_not_changed(raw: Raw, connect: Connect) -> None:
 def test_the_library_makes_finds_and_closes_an_account(ca: Ca) -> None:
     key = new_jwk()
     # The annotation says bool, but a path goes straight to requests.
-    net = client.ClientNetwork(key, alg=jwa.ES256, verify_ssl=cast("bool", str(ca.ca_file)), timeout=10)
+    net = client.ClientNetwork(key, alg=jwa.ES256, verify_ssl=cast("bool", str(ca.ca_file)), timeout=60)
     try:
         acme = client.ClientV2(client.ClientV2.get_directory(ca.directory_url, net), net)
         made = acme.new_account(messages.NewRegistration(terms_of_service_agreed=True))
@@ -301,6 +301,6 @@ def test_the_library_makes_finds_and_closes_an_account(ca: Ca) -> None:
 
 
 def test_requests_trusts_the_directory_by_its_own_authority_only(ca: Ca) -> None:
-    assert requests.get(ca.directory_url, verify=str(ca.ca_file), timeout=10).ok
+    assert requests.get(ca.directory_url, verify=str(ca.ca_file), timeout=60).ok
     with pytest.raises(requests.exceptions.SSLError):
-        requests.get(ca.directory_url, timeout=10)
+        requests.get(ca.directory_url, timeout=60)
