@@ -6,8 +6,6 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from wizard import names, ownership
 from wizard.answers import UserAnswers
 from wizard.errors import AccessDenied, NotFound, Problem
@@ -99,25 +97,37 @@ def _keys(seen: _Look, listed: list[Mapping[str, Any]]) -> Found:
         answer = iam.get_access_key_last_used(AccessKeyId=key)
         return answer.get("AccessKeyLastUsed", {}).get("LastUsedDate")
 
+    def ask_last_used(key: str) -> datetime | None:
+        found: datetime | None = _or_none(seen, "iam:GetAccessKeyLastUsed", partial(last_used, key))
+        return found
+
     facts = [
         AccessKeyFacts(
             access_key_id=key["AccessKeyId"],
             is_active=key["Status"] == "Active",
             created=key["CreateDate"],
-            last_used=_or_none(partial(last_used, key["AccessKeyId"])) if is_crowded else None,
+            last_used=ask_last_used(key["AccessKeyId"]) if is_crowded else None,
         )
         for key in listed
     ]
     quota = None
     if is_crowded:
-        quota = _or_none(lambda: iam.get_account_summary()["SummaryMap"].get("AccessKeysPerUserQuota"))
+        quota = _or_none(
+            seen,
+            "iam:GetAccountSummary",
+            lambda: iam.get_account_summary()["SummaryMap"].get("AccessKeysPerUserQuota"),
+        )
     return {"access_keys": tuple(facts), "access_keys_quota": quota or 2}
 
 
-def _or_none(read: Callable[[], Any]) -> Any:
+def _or_none(seen: _Look, action: str, read: Callable[[], Any]) -> Any:
+    """None where the look is refused: it would only have been good to know."""
     try:
         return read()
-    except ClientError:
+    except FOREIGN as error:
+        told = seen.aws.explain(error, action)
+        if not isinstance(told, AccessDenied | NotFound):
+            raise told from error
         return None
 
 
@@ -162,7 +172,7 @@ def document_of(iam: Any, arn: str, version: str) -> Mapping[str, Any]:
 def _find_elsewhere(seen: _Look, wanted: UserAnswers) -> None:
     """Policy names are unique in an account, whatever their path and case."""
     paginator = seen.aws.client("iam").get_paginator("list_policies")
-    pages = _or_none(lambda: list(paginator.paginate(Scope="Local")))
+    pages = _or_none(seen, "iam:ListPolicies", lambda: list(paginator.paginate(Scope="Local")))
     for page in pages or ():
         for policy in page["Policies"]:
             if policy["PolicyName"].lower() == wanted.policy.lower():

@@ -138,3 +138,15 @@ def test_a_user_is_made_with_a_boundary(iam: Any) -> None:
     arn = iam.create_policy(PolicyName="bound", PolicyDocument=DOCUMENT)["Policy"]["Arn"]
     made = iam.create_user(UserName="bound-user", PermissionsBoundary=arn)["User"]
     assert made["PermissionsBoundary"] == {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn}
+
+
+def test_a_policy_that_is_attached_twice_is_attached_once(iam: Any) -> None:
+    """The SDK tries again when an answer gets lost."""
+    arn = iam.create_policy(PolicyName="twice", PolicyDocument=DOCUMENT)["Policy"]["Arn"]
+    iam.create_user(UserName="twice")
+    for _ in range(2):
+        iam.attach_user_policy(UserName="twice", PolicyArn=arn)
+    assert iam.get_policy(PolicyArn=arn)["Policy"]["AttachmentCount"] == 1
+    iam.detach_user_policy(UserName="twice", PolicyArn=arn)
+    iam.delete_policy(PolicyArn=arn)
+    iam.delete_user(UserName="twice")

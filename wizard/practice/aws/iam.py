@@ -218,6 +218,15 @@ def session_token(account: Account, call: Call) -> dict[str, Any]:
     }
 
 
+def count_attachment_once(account: Account, call: Call) -> None:
+    """Attaching again changes nothing; moto would count it as one more, and never let the policy go."""
+    with account.lock:
+        user = _iam(account).users.get(call.params["UserName"])
+        policy = user.managed_policies.get(call.params["PolicyArn"]) if user else None
+        if policy is not None:
+            policy.detach_from(user)
+
+
 BEFORE: Mends = {
     ("iam", "CreateUser"): create_user,
     ("iam", "GetUser"): get_user,
@@ -227,6 +236,7 @@ BEFORE: Mends = {
     ("iam", "CreatePolicy"): check_new_policy,
     ("iam", "DeletePolicy"): check_policy_is_free,
     ("iam", "PutUserPolicy"): check_names,
+    ("iam", "AttachUserPolicy"): count_attachment_once,
     ("iam", "CreateAccessKey"): create_access_key,
     ("iam", "SimulatePrincipalPolicy"): simulate,
     ("sts", "GetCallerIdentity"): caller_identity,
