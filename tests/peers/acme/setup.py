@@ -32,7 +32,7 @@ class Setup:
     def run(self) -> None:
         """Ends with nothing left to do; raises WizardError."""
         plan = self.plan()
-        assert not plan.blockers
+        assert plan.blockers == (), plan.blockers
         for change in plan.changes:
             with self.journal.intend(StepId.CERTIFICATE, change) as entry:
                 entry.done(STEP.apply(self._context(), change, entry))
