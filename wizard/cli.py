@@ -62,6 +62,11 @@ def _plan_and_apply(commands: "Commands[argparse.ArgumentParser]") -> None:
             "-a", "--answers", metavar="FILE", type=Path, required=True, help="answers file (TOML)"
         )
         _common(command)
+    plan.add_argument(
+        "--commands",
+        action="store_true",
+        help="print it as a script of aws and kubectl commands, to learn from",
+    )
     plan.set_defaults(run="plan")
     apply.set_defaults(run="apply")
     apply.add_argument(

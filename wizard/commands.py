@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from wizard import answers as answers_module
+from wizard import by_hand
 from wizard.answers import Answers
 from wizard.checks import unexpected
 from wizard.endpoints import Endpoints
@@ -67,7 +68,9 @@ def plan(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading.
     plans = engine.survey()
     for step, planned in plans.items():
         emit(planned.event(step))
-    if not options.json:
+    if options.commands and not options.json:
+        sys.stdout.write(plain(_by_hand(engine)))
+    elif not options.json:
         _print_plan(engine)
     return ExitCode.REFUSED if any(planned.blockers for planned in plans.values()) else ExitCode.DONE
 
@@ -209,6 +212,16 @@ def _print_plan(engine: Engine) -> None:
         if step is StepId.CONNECT and planned.blockers:
             sys.stdout.write("The later steps cannot be seen before this is mended.\n")
             return
+
+
+def _by_hand(engine: Engine) -> str:
+    plans = {TITLES[step]: engine.plan(step).changes for step in STEPS}
+    steps = [
+        (title, [(change.summary, change.command) for change in changes])
+        for title, changes in plans.items()
+        if changes
+    ]
+    return by_hand.script(engine.answers, steps)
 
 
 def _print_snippets(engine: Engine, *, is_practice: bool) -> None:

@@ -13,6 +13,7 @@ REGISTER, ISSUE, IMPORT = "register-account", "issue-certificate", "import-certi
 REHEARSE = "rehearse-issuance"
 EAB_VARIABLE = "KUBE_REGISTRY_EAB_HMAC"
 HTTP_METHODS = ("webroot", "standalone")
+LIVE = "/etc/letsencrypt/live"  # where certbot keeps what it got
 BY_DNS = "dns-route53 renews it from anywhere, whatever the name leads to."
 ONLY_UNTIL = (
     "A renewal by {} works only until the DNS step has led the name to the load balancer: "
@@ -127,6 +128,7 @@ def _rehearse(answers: Answers, facts: CertificateFacts) -> Change:
         wanted.domain,
         f"Rehearse with {facts.staging_directory}: the same way, for a certificate that counts nowhere",
         {"directory": facts.staging_directory, "names": sorted(wanted.names), "method": wanted.method},
+        command=f"{_by_certbot(answers, facts.staging_directory)} --dry-run",
     )
 
 
@@ -149,6 +151,8 @@ def _register(answers: Answers, facts: CertificateFacts) -> Change:
         names.ACME_ACCOUNT_SECRET,
         f"Make an account at {facts.directory}{contact}, its key in the Secret {names.ACME_ACCOUNT_SECRET}",
         {"directory": facts.directory, "existed": exists, "terms": facts.terms},
+        command=f"certbot register --server {facts.directory} "
+        + (f"--email {answers.certificate.email}" if contact else "--register-unsafely-without-email"),
     )
 
 
@@ -162,7 +166,8 @@ def _issue(answers: Answers, facts: CertificateFacts, reason: str) -> Change:
         f"Get a certificate for {', '.join(wanted.names)} from {facts.directory} "
         f"by {wanted.method} ({reason}), in the Secret {names.CERTIFICATE_SECRET}",
         {**_params(answers, facts), "directory": facts.directory},
-        command=_by_certbot(wanted),
+        command=f"{_by_certbot(answers, facts.directory)}\n"
+        + _stored(answers, f"{LIVE}/{wanted.domain}/fullchain.pem", f"{LIVE}/{wanted.domain}/privkey.pem"),
     )
 
 
@@ -176,19 +181,35 @@ def _import(answers: Answers, facts: CertificateFacts, reason: str) -> Change:
         f"Bring in the certificate for {wanted.domain} "
         f"from {wanted.pkcs12_file or wanted.cert_file} ({reason}), in the Secret {names.CERTIFICATE_SECRET}",
         {**_params(answers, facts), "serial": facts.imported.serial if facts.imported else ""},
-        command=f"kubectl -n {answers.connect.namespace} create secret generic {names.CERTIFICATE_SECRET} "
-        f"--from-file={names.CERTIFICATE_KEY}={wanted.cert_file} "
-        f"--from-file={names.PRIVATE_KEY}={wanted.key_file}",
+        command=_unpacked(wanted) + _stored(answers, wanted.cert_file, wanted.key_file),
     )
 
 
-def _by_certbot(wanted: CertificateAnswers) -> str:
+def _stored(answers: Answers, certificate: str, key: str) -> str:
+    return (
+        f"kubectl -n {answers.connect.namespace} create secret generic {names.CERTIFICATE_SECRET} "
+        f"--from-file={names.CERTIFICATE_KEY}={certificate or names.CERTIFICATE_KEY} "
+        f"--from-file={names.PRIVATE_KEY}={key or names.PRIVATE_KEY}"
+    )
+
+
+def _unpacked(wanted: CertificateAnswers) -> str:
+    """A PKCS#12 file has to be taken apart first."""
+    if not wanted.pkcs12_file:
+        return ""
+    openssl = f"openssl pkcs12 -in {wanted.pkcs12_file}"
+    files = (f"-nokeys -out {names.CERTIFICATE_KEY}", f"-nocerts -nodes -out {names.PRIVATE_KEY}")
+    return "".join(f"{openssl} {file}\n" for file in files)
+
+
+def _by_certbot(answers: Answers, directory: str) -> str:
+    wanted = answers.certificate
     way = {
-        "webroot": f"--webroot -w {wanted.webroot}",
+        "webroot": "--manual" if wanted.webroot == "manual" else f"--webroot -w {wanted.webroot}",
         "standalone": f"--standalone --http-01-port {wanted.http_port}",
         "dns-route53": "--dns-route53",
     }.get(wanted.method, "")
-    return f"certbot certonly {way} {' '.join(f'-d {name}' for name in wanted.names)}"
+    return f"certbot certonly --server {directory} {way} {' '.join(f'-d {name}' for name in wanted.names)}"
 
 
 def _verb(facts: CertificateFacts) -> Verb:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from wizard import manifests, names
+from wizard import by_hand, manifests, names, ownership
 from wizard.answers import Answers
 from wizard.errors import Problem
 from wizard.events import Verb
@@ -37,15 +37,15 @@ def plan_deploy(answers: Answers, facts: FactBook) -> Plan:
     foreign = [kind for kind, found in live.items() if found and objects.owner(found) != answers.setup]
     blockers = _blockers(answers, facts, seen)
     changes = [
-        *_http_secret(seen),
+        *_http_secret(answers, seen),
         *_service(answers, seen),
         *_workload(answers, seen, wanted, foreign),
     ]
     if changes or _is_waiting(seen, wanted):
-        changes.append(_waiting())
+        changes.append(_waiting(answers))
     other = next(kind for kind in objects.WORKLOADS if kind != wanted["kind"])
     if live[other]:
-        changes.append(_removal(other, is_foreign=other in foreign))
+        changes.append(_removal(answers, other, is_foreign=other in foreign))
     consents = _consents(answers, seen, wanted, foreign) if changes else ()
     return Plan(tuple(changes), consents, blockers, _notes(answers, facts, inputs, seen))
 
@@ -61,7 +61,7 @@ def live_workloads(seen: DeployFacts) -> Mapping[str, Mapping[str, Any] | None]:
     return {"Deployment": seen.deployment, "ReplicationController": seen.replication_controller}
 
 
-def _http_secret(seen: DeployFacts) -> list[Change]:
+def _http_secret(answers: Answers, seen: DeployFacts) -> list[Change]:
     secret = seen.http_secret
     if secret and secret.exists and names.HTTP_SECRET_KEY in secret.keys:
         return []
@@ -72,7 +72,7 @@ def _http_secret(seen: DeployFacts) -> list[Change]:
             "Secret",
             names.HTTP_SECRET,
             "Store a random secret that all Pods share, so that any of them can go on with an upload",
-            command=f"kubectl create secret generic {names.HTTP_SECRET} "
+            command=f"kubectl -n {answers.connect.namespace} create secret generic {names.HTTP_SECRET} "
             f'--from-literal={names.HTTP_SECRET_KEY}="$(openssl rand -hex 32)"',
         )
     ]
@@ -82,7 +82,7 @@ def _service(answers: Answers, seen: DeployFacts) -> list[Change]:
     wanted, live = manifests.service(answers), seen.service
     what = f"a load balancer, {SCHEME_WORDS[answers.deploy.scheme]}, that passes port 443 to the registry"
     params: dict[str, Any] = {"manifest": wanted}
-    command = "kubectl create service loadbalancer kube-registry --tcp=443:5000"
+    command = by_hand.applied(wanted, answers.connect.namespace)
     if live is None:
         summary = f"Make the Service {names.REGISTRY}: {what}"
         return [
@@ -101,30 +101,32 @@ def _service(answers: Answers, seen: DeployFacts) -> list[Change]:
     else:
         summary = f"Change the Service {names.REGISTRY}: {', '.join(differing)}"
     verb = Verb.ADOPT if is_foreign else Verb.CHANGE
-    return [_change("apply-service", verb, "Service", summary, params)]
+    return [_change("apply-service", verb, "Service", summary, params, command=command)]
 
 
 def _workload(answers: Answers, seen: DeployFacts, wanted: Manifest, foreign: list[str]) -> list[Change]:
     kind = wanted["kind"]
     live = live_workloads(seen)[kind]
     deploy = answers.deploy
-    params = {"manifest": wanted}
+    params: dict[str, Any] = {"manifest": wanted}
+    namespace = answers.connect.namespace
+    command = by_hand.applied(wanted, namespace)
     if live is None or kind in foreign:
         summary = f"Make {objects.shown(kind)}: {deploy.replicas} x {deploy.image}"
-        command = f"kubectl create deployment {names.REGISTRY} --image={deploy.image}"
-        removal = [_removal(kind, is_foreign=True)] if live else []
+        removal = [_removal(answers, kind, is_foreign=True)] if live else []
         return [*removal, _change("apply-workload", Verb.CREATE, kind, summary, params, command=command)]
     changes = []
     differing = manifests.differences(wanted, live)
     if differing:
         summary = f"Change {objects.shown(kind)}: {_told(differing)}"
-        changes.append(
-            _change("apply-workload", Verb.CHANGE, kind, summary, params | {"differences": list(differing)})
-        )
+        params |= {"differences": list(differing)}
+        changes.append(_change("apply-workload", Verb.CHANGE, kind, summary, params, command=command))
     digest = manifests.template_digest(wanted)
     if kind == "ReplicationController" and any(found != digest for found in seen.pod_digests.values()):
         summary = "Replace the Pods one by one: a ReplicationController does not do so by itself"
-        changes.append(_change("replace-pods", Verb.CHANGE, "Pods", summary, params))
+        pods = f"{ownership.INSTANCE}={answers.setup}"
+        command = f"kubectl -n {namespace} delete pod --selector {pods}"
+        changes.append(_change("replace-pods", Verb.CHANGE, "Pods", summary, params, command=command))
     return changes
 
 
@@ -134,13 +136,18 @@ def _is_waiting(seen: DeployFacts, wanted: Manifest) -> bool:
     return not (seen.balancer_hostname and objects.is_rolled_out(live, digest, seen.pod_digests.values()))
 
 
-def _waiting() -> Change:
+def _waiting(answers: Answers) -> Change:
     summary = "Wait until the Pods are ready and the load balancer leads to them"
-    command = f"kubectl rollout status deployment/{names.REGISTRY}"
+    kubectl = f"kubectl -n {answers.connect.namespace}"
+    if answers.deploy.workload == "Deployment":
+        command = f"{kubectl} rollout status deployment/{names.REGISTRY}"
+    else:
+        command = f"{kubectl} wait pod --selector {ownership.INSTANCE}={answers.setup} --for condition=Ready"
+    command += f"\n{kubectl} get service {names.REGISTRY} --watch"
     return _change("await-registry", Verb.KEEP, "Pods", summary, command=command)
 
 
-def _removal(kind: str, *, is_foreign: bool) -> Change:
+def _removal(answers: Answers, kind: str, *, is_foreign: bool) -> Change:
     kept = "; a copy is kept for undo" if is_foreign else ""
     return _change(
         "remove-workload",
@@ -148,7 +155,7 @@ def _removal(kind: str, *, is_foreign: bool) -> Change:
         kind,
         f"Remove {objects.shown(kind)} that is there now{kept}",
         {"kind": kind, "keeps_copy": is_foreign},
-        command=f"kubectl delete {kind.lower()} {names.REGISTRY}",
+        command=f"kubectl -n {answers.connect.namespace} delete {kind.lower()} {names.REGISTRY}",
     )
 
 

@@ -35,6 +35,7 @@ def _plan_by_hand(answers: Answers, facts: DnsFacts) -> Plan:
         domain,
         f"You make {domain} lead to {facts.target or LATER} at your DNS host; the wizard waits for it",
         {"domain": domain, "former": joined(facts.records)},
+        command=f"dig +short {domain}  # until it answers {facts.target or 'what the load balancer has'}",
     )
     return Plan((change,))
 
@@ -58,7 +59,7 @@ def _plan_route53(answers: Answers, facts: DnsFacts, deploy: DeployFacts) -> Pla
         domain,
         f"Alias {types} of {domain} to {plain(balancer.dns_name) if balancer else LATER}{instead}",
         {"zone_id": zone.zone_id, "zone": zone.name, "domain": domain, "former": former, "wanted": wanted},
-        command=_command(zone.zone_id, former, wanted) if wanted else "",
+        command=_command(zone.zone_id, former, wanted or [_later(domain)]),
     )
     return Plan((change,), _consents(domain, facts))
 
@@ -101,6 +102,16 @@ def _command(zone_id: str, former: list[dict[str, Any]], wanted: list[dict[str, 
     batch = json.dumps({"Changes": changes(former, wanted)})
     parts = ["aws", "route53", "change-resource-record-sets", "--hosted-zone-id", zone_id]
     return shlex.join([*parts, "--change-batch", batch])
+
+
+def _later(domain: str) -> dict[str, Any]:
+    """The record, for a load balancer that is not there yet."""
+    alias = {
+        "DNSName": "$LOAD_BALANCER_NAME",
+        "HostedZoneId": "$LOAD_BALANCER_ZONE",
+        "EvaluateTargetHealth": False,
+    }
+    return {"Name": f"{domain}.", "Type": "A", "AliasTarget": alias}
 
 
 def changes(former: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:

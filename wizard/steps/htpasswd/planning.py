@@ -67,7 +67,9 @@ def _check_change(answers: Answers, facts: HtpasswdFacts) -> Change:
         names.CHECK_SECRET,
         f"Secret {names.CHECK_SECRET}: random password of the user {rules.CHECK_USER} for the proofs",
         {"domain": answers.certificate.domain, "existed": is_there},
-        command=f"kubectl -n {answers.connect.namespace} create secret docker-registry {names.CHECK_SECRET}",
+        command=f"kubectl -n {answers.connect.namespace} create secret docker-registry {names.CHECK_SECRET} "
+        f"--docker-server={answers.certificate.domain} --docker-username={rules.CHECK_USER} "
+        '--docker-password="$CHECK_PASSWORD"',
     )
 
 
@@ -94,9 +96,25 @@ def _file_change(answers: Answers, facts: HtpasswdFacts, todo: Edits) -> Change:
             "removed": list(todo.removed),
             "existed": is_there,
         },
-        command=f"kubectl -n {answers.connect.namespace} create secret generic {names.HTPASSWD_SECRET} "
-        f"--from-file={names.HTPASSWD_KEY}",
+        command=_by_hand(answers, todo, is_there=is_there),
     )
+
+
+def _by_hand(answers: Answers, todo: Edits, *, is_there: bool) -> str:
+    """The file from the cluster, edited by Apache's htpasswd (which asks for each password), and back."""
+    kubectl, secret, file = (
+        f"kubectl -n {answers.connect.namespace}",
+        names.HTPASSWD_SECRET,
+        names.HTPASSWD_KEY,
+    )
+    fetch = f"{kubectl} get secret {secret} -o jsonpath='{{.data.{file}}}' | base64 -d > {file}"
+    lines = [fetch if is_there else f": > {file}"]
+    lines += [f"htpasswd -B {file} {user}" for user in (*todo.added, *todo.changed)]
+    lines += [f"htpasswd -D {file} {user}" for user in todo.removed]
+    store = f"{kubectl} create secret generic {secret} --from-file={file}"
+    if is_there:
+        store += f" --dry-run=client -o yaml | {kubectl} apply --server-side --force-conflicts -f -"
+    return "\n".join([*lines, store])
 
 
 def _list(users: Iterable[str]) -> str:
