@@ -99,6 +99,8 @@ class UserFacts(Facts):
     """`secret_access_key_id` is the key ID that the cluster's Secret holds, "" if it holds none.
 
     `lost_access_key_ids`: made by a run that ended before the Secret was written; nobody has their secrets.
+    `user_elsewhere`, `policy_elsewhere` say why a thing that carries this setup's name may be another one's.
+    `home` is what the tag ownership.PLACE_TAG says of this setup's cluster and namespace.
     """
 
     user_exists: bool = False
@@ -106,6 +108,10 @@ class UserFacts(Facts):
     user_owner: str = ""
     user_boundary: str = ""
     user_tags: Mapping[str, str] = field(default_factory=dict)
+    user_elsewhere: str = ""
+    policy_tags: Mapping[str, str] = field(default_factory=dict)
+    policy_elsewhere: str = ""
+    home: str = ""
     policy_arn: str = ""
     policy_exists: bool = False
     policy_owner: str = ""

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 TAG = "kube-registry:setup"
+PLACE_TAG = "kube-registry:place"
+"""The setup's cluster and namespace: the name alone is the same for all who keep the default."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
 INSTANCE = "app.kubernetes.io/instance"
 MANAGER = "kube-registry-wizard"

@@ -5,6 +5,7 @@ that for "gone already", and forget what still runs, and costs, in the former pl
 """
 
 import enum
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from wizard.answers import Answers
     from wizard.services import Services
 
+LONGEST_TAG = 256
 LANDMARK = "kube-system"
 """Every cluster has this namespace from its first day on: its UID tells clusters apart."""
 
@@ -47,6 +49,22 @@ class Place:
 
     def to_json(self) -> dict[str, str]:
         return asdict(self)
+
+    @property
+    def mark(self) -> str:
+        """Cluster and namespace as a tag's value, which takes neither all characters nor any length (IAM)."""
+        text = f"{self.namespace} {self.cluster_uid or '-'} {self.kube_server}"
+        return re.sub(r"[^\w .:/=+@-]", "_", text)[:LONGEST_TAG]
+
+    @classmethod
+    def from_mark(cls, text: str) -> "Place":
+        namespace, _, rest = text.partition(" ")
+        uid, _, server = rest.partition(" ")
+        return cls(namespace, cluster_uid="" if uid == "-" else uid, kube_server=server)
+
+    def is_other_home(self, other: "Place") -> bool:
+        """Whether two marks tell of different clusters or namespaces."""
+        return self.namespace != other.namespace or self._is_other_cluster(other)
 
     def filled(self, seen: "Place") -> "Place":
         """With what an earlier version did not record, or an earlier run could not see."""
@@ -118,6 +136,11 @@ def look(answers: "Answers", services: "Services") -> Sight:
         found["zone_account_id"] = found.get("account_id", "")
         unseen |= {Side.ZONE: unseen[Side.AWS]} if Side.AWS in unseen else {}
     return Sight(Place(answers.connect.namespace, **found), unseen)
+
+
+def home(answers: "Answers", services: "Services") -> Place:
+    """Cluster and namespace alone; raises as the cluster does where it cannot be asked."""
+    return Place(answers.connect.namespace, **_cluster(services))
 
 
 def homes(step: StepId, action: str) -> tuple[Side, ...]:

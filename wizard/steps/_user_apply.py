@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from wizard import ownership
 from wizard.errors import Conflict, NotFound, Problem
 from wizard.polling import NotReady
 from wizard.step import Change, Context, Receipt
@@ -41,8 +40,7 @@ def _create_user(ctx: Context, change: Change, _: "Entry") -> Receipt:
                 **boundary,
             )["User"]
         return {"arn": user["Arn"]}
-    tags = {tag["Key"]: tag["Value"] for tag in user.get("Tags", [])}
-    if ownership.owner_of_tags(tags) != ctx.answers.setup:
+    if not _bears(user.get("Tags", []), change):
         raise _appeared("IAM user", name)
     return {"arn": user["Arn"]}
 
@@ -78,8 +76,7 @@ def _create_policy(ctx: Context, change: Change, _: "Entry") -> Receipt:
                 Tags=described_tags(params["tags"]),
             )
         return {"arn": made["Policy"].get("Arn", params["arn"])}
-    tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
-    if ownership.owner_of_tags(tags) != ctx.answers.setup:
+    if not _bears(found.get("Tags", []), change):
         raise _appeared("policy", params["name"])
     return {"arn": params["arn"]}
 
@@ -124,6 +121,12 @@ def _attach_policy(ctx: Context, change: Change, _: "Entry") -> Receipt:
 def _delete_key(ctx: Context, change: Change, _: "Entry") -> Receipt:
     delete_key(ctx, change.params["name"], change.params["access_key_id"])
     return {"access_key_id": change.params["access_key_id"]}
+
+
+def _bears(tags: Any, change: Change) -> bool:
+    """Whether a thing that appeared bears the marks that this very change would have given it."""
+    found = {tag["Key"]: tag["Value"] for tag in tags}
+    return all(found.get(key) == value for key, value in change.params["tags"].items())
 
 
 def _appeared(kind: str, name: str) -> Conflict:

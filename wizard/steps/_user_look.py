@@ -147,10 +147,12 @@ def _policy(seen: _Look, wanted: UserAnswers) -> Found:
             ),
         ]
     )
+    tags = {tag["Key"]: tag["Value"] for tag in policy.get("Tags", [])}
     return {
         "policy_arn": arn,
         "policy_exists": True,
-        "policy_owner": ownership.owner_of_tags({t["Key"]: t["Value"] for t in policy.get("Tags", [])}),
+        "policy_owner": ownership.owner_of_tags(tags),
+        "policy_tags": tags,
         "policy_document": document,
         "policy_versions": tuple(
             PolicyVersionFacts(

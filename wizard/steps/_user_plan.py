@@ -12,9 +12,11 @@ from wizard.events import Verb
 from wizard.facts import AccessKeyFacts, UserFacts
 from wizard.step import Change, Consent, Plan
 from wizard.steps._user_blockers import user_blockers
+from wizard.steps._user_owner import marks
 from wizard.steps._user_policy import says_the_same
 
 MOST_POLICY_VERSIONS = 5
+OUR_TAGS = (ownership.TAG, ownership.PLACE_TAG)
 NEVER = datetime.fromtimestamp(0, UTC)
 
 
@@ -53,18 +55,19 @@ def key_fault(facts: UserFacts) -> str:
 
 def _user(answers: Answers, facts: UserFacts) -> list[Change]:
     user, name, setup = answers.user, answers.user.name, answers.setup
-    tags = {ownership.TAG: setup}
+    tags = marks(setup, facts.home)
     if not facts.user_exists:
-        options = {"user-name": name, "path": user.path, "tags": f"Key={ownership.TAG},Value={setup}"}
+        options = {"user-name": name, "path": user.path}
         told = f"Create the IAM user {name}"
         if user.permissions_boundary:
             options["permissions-boundary"] = user.permissions_boundary
             told += f" within the boundary {user.permissions_boundary}"
         params = {"name": name, "path": user.path, "boundary": user.permissions_boundary, "tags": tags}
-        command = _command("create-user", **options)
+        command = _command("create-user", tags, **options)
         return [Change("create-user", Verb.CREATE, "IAM user", name, told, params, "", command)]
     changes = []
-    if facts.user_tags.get(ownership.TAG) != setup:
+    if facts.user_tags.get(ownership.TAG) != setup or facts.user_elsewhere:
+        former = {key: value for key, value in facts.user_tags.items() if key in OUR_TAGS}
         changes.append(
             Change(
                 "tag-user",
@@ -72,10 +75,8 @@ def _user(answers: Answers, facts: UserFacts) -> list[Change]:
                 "IAM user",
                 name,
                 f"Mark the IAM user {name} as used by the setup {setup}",
-                {"name": name, "tags": tags},
-                command=_command(
-                    "tag-user", **{"user-name": name, "tags": f"Key={ownership.TAG},Value={setup}"}
-                ),
+                {"name": name, "tags": tags, "former": former},
+                command=_command("tag-user", tags, **{"user-name": name}),
             )
         )
     if user.permissions_boundary and user.permissions_boundary != facts.user_boundary:
@@ -95,7 +96,7 @@ def _user(answers: Answers, facts: UserFacts) -> list[Change]:
 
 
 def _policy(answers: Answers, facts: UserFacts) -> list[Change]:
-    user, setup = answers.user, answers.setup
+    user, tags = answers.user, marks(answers.setup, facts.home)
     document = wanted_policy(answers, facts)
     text = json.dumps(document)
     if not facts.policy_exists:
@@ -104,14 +105,9 @@ def _policy(answers: Answers, facts: UserFacts) -> list[Change]:
             "name": user.policy,
             "path": user.path,
             "document": document,
-            "tags": {ownership.TAG: setup},
+            "tags": tags,
         }
-        options = {
-            "policy-name": user.policy,
-            "path": user.path,
-            "policy-document": text,
-            "tags": f"Key={ownership.TAG},Value={setup}",
-        }
+        options = {"policy-name": user.policy, "path": user.path, "policy-document": text}
         told = f"Create the policy {user.policy}: only what a registry needs, only in {answers.bucket.name}"
         return [
             Change(
@@ -121,7 +117,7 @@ def _policy(answers: Answers, facts: UserFacts) -> list[Change]:
                 user.policy,
                 told,
                 params,
-                command=_command("create-policy", **options),
+                command=_command("create-policy", tags, **options),
             )
         ]
     if says_the_same(facts.policy_document, document):
@@ -233,31 +229,36 @@ def _described(key: AccessKeyFacts) -> str:
 def _adoptions(answers: Answers, facts: UserFacts, changes: tuple[Change, ...]) -> list[Consent]:
     consents, user = [], answers.user
     touched = {change.action for change in changes}
-    if facts.user_exists and facts.user_owner != answers.setup and touched:
+    if facts.user_exists and (facts.user_owner != answers.setup or facts.user_elsewhere) and touched:
         told = " ".join(f"{change.summary}." for change in changes if change.kind != "IAM policy")
+        why = f" {facts.user_elsewhere}" if facts.user_elsewhere else ""
         consents.append(
             Consent(
                 "adopt",
                 "user",
-                f"The IAM user {user.name} exists already and this setup did not make it. Adopt it? {told}",
+                f"The IAM user {user.name} exists already and this setup did not make it.{why} Adopt it? "
+                f"{told}",
             )
         )
-    if "change-policy" in touched and facts.policy_owner != answers.setup:
+    if "change-policy" in touched and (facts.policy_owner != answers.setup or facts.policy_elsewhere):
+        why = f" {facts.policy_elsewhere}" if facts.policy_elsewhere else ""
         consents.append(
             Consent(
                 "adopt",
                 "policy",
                 f"The policy {user.policy} exists already, says something else, and this setup did not make "
-                "it. Change it? Everything it is attached to is affected.",
+                f"it.{why} Change it? Everything it is attached to is affected.",
             )
         )
     return consents
 
 
-def _command(operation: str, **options: str) -> str:
+def _command(operation: str, tags: Mapping[str, str] | None = None, /, **options: str) -> str:
     parts = ["aws", "iam", operation]
     for name, value in options.items():
         parts += [f"--{name}", value]
+    if tags:
+        parts += ["--tags", *(f"Key={key},Value={value}" for key, value in tags.items())]
     return shlex.join(parts)
 
 

@@ -20,11 +20,12 @@ class UserStep:
         """Raises WizardError where AWS or the cluster cannot be asked."""
         from wizard.steps._user_keys import lost_keys
         from wizard.steps._user_look import look_at_user
+        from wizard.steps._user_owner import told_apart
 
         facts = look_at_user(ctx.services, ctx.answers.user)
         name, held = ctx.answers.user.name, facts.secret_access_key_id
         lost = lost_keys(ctx.journal, name, facts.access_keys, held)
-        return dataclasses.replace(facts, lost_access_key_ids=lost)
+        return dataclasses.replace(told_apart(ctx, facts), lost_access_key_ids=lost)
 
     def plan(self, answers: Answers, facts: FactBook) -> Plan:
         return plan_user(answers, facts.user or UserFacts())

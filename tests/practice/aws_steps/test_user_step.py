@@ -11,12 +11,13 @@ import pytest
 from wizard import names, rules
 from wizard.errors import AccessDenied, Unreachable, WizardError
 from wizard.events import CheckStatus, Event, WaitProgress, WaitStarted
-from wizard.ownership import TAG
+from wizard.ownership import PLACE_TAG, TAG
 from wizard.practice.aws import AwsServer
 from wizard.practice.kubernetes import KubernetesServer
 from wizard.practice.ledger import Ledger
 from wizard.services import Services
 from wizard.services.aws import Aws
+from wizard.step import Plan
 from wizard.steps import _user_proof
 from wizard.steps.user import UserStep
 
@@ -94,7 +95,8 @@ class TestCreate:
         facts = rig.facts.user
         assert facts.policy_arn == "arn:aws:iam::123456789012:policy/registry/registry-access-policy"
         assert facts.policy_document == rules.registry_policy(BUCKET)
-        assert facts.user_tags == {TAG: "registry"}
+        assert facts.user_tags == facts.policy_tags == {TAG: "registry", PLACE_TAG: facts.home}
+        assert facts.home.startswith("default ")
         assert [facts.secret_access_key_id] == key_ids(operator)
         assert not operator.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents")
 
@@ -286,6 +288,61 @@ class TestKeys:
         rig.undo(STEP)
 
 
+class TestSameNameElsewhere:
+    """The default names are everybody's: a setup of the same name in another place is another setup."""
+
+    def other(self, make_rig: MakeRig, *, namespace: str, journal: str, **answers: Any) -> Any:
+        mine = {**wishes(**answers), "bucket": {"name": "images-of-another-place"}}
+        return make_rig({**mine, "connect": {"namespace": namespace}}, journal=journal)
+
+    def test_another_cluster_is_asked_before_it_takes_user_or_policy(self, make_rig: MakeRig) -> None:
+        first = make_rig(wishes())
+        first.run(STEP)
+        other = self.other(make_rig, namespace="another", journal="other.jsonl")
+        plan = other.plan(STEP)
+        assert [consent.value for consent in plan.consents] == ["user", "policy"]
+        assert all("namespace default of the cluster https://" in each.question for each in plan.consents)
+
+    def test_what_another_takes_over_is_given_back_to_it(
+        self, make_rig: MakeRig, aws_server: AwsServer
+    ) -> None:
+        first = make_rig(wishes())
+        first.run(STEP)
+        before = aws_server.dump()
+        other = self.other(make_rig, namespace="another", journal="other.jsonl", adopt=["user", "policy"])
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "another"}}
+        other.services.cluster.create(namespace)
+        other.carry_out(STEP)
+        assert other.plan(STEP).changes == ()
+        assert "stays" in STEP.undo(
+            first.context(STEP.id),
+            next(e for e in first.journal.standing(STEP.id) if e.change.action == "create-user"),
+        )
+        other.undo(STEP)
+        assert aws_server.dump() == before
+
+    def test_another_machine_is_asked_before_it_gives_the_policy_another_bucket(
+        self, make_rig: MakeRig
+    ) -> None:
+        make_rig(wishes()).run(STEP)
+        plan = self.other(make_rig, namespace="default", journal="other.jsonl").plan(STEP)
+        assert [consent.value for consent in plan.consents] == ["policy"]
+        assert actions(plan) == ["change-policy"]
+
+    def test_what_an_earlier_version_made_is_known_by_the_journal(
+        self, make_rig: MakeRig, operator: Aws
+    ) -> None:
+        rig = make_rig(wishes())
+        rig.run(STEP)
+        iam, arn = operator.client("iam"), rig.facts.user.policy_arn
+        iam.untag_user(UserName="registry-access", TagKeys=[PLACE_TAG])
+        iam.untag_policy(PolicyArn=arn, TagKeys=[PLACE_TAG])
+        assert rig.plan(STEP) == Plan()
+        unknown = make_rig(wishes(), journal="other.jsonl").plan(STEP)
+        assert actions(unknown) == ["tag-user"]
+        assert [consent.value for consent in unknown.consents] == ["user"]
+
+
 class TestAdopt:
     def test_user_and_policy_only_with_consent_and_given_back(
         self, make_rig: MakeRig, operator: Aws, aws_server: AwsServer
@@ -301,7 +358,7 @@ class TestAdopt:
         assert [consent.value for consent in plan.consents] == ["user", "policy"]
         rig = make_rig(wishes(adopt=["user", "policy"]))
         rig.run(STEP)
-        assert rig.facts.user.user_tags == {"team": "web", TAG: "registry"}
+        assert rig.facts.user.user_tags == {"team": "web", TAG: "registry", PLACE_TAG: rig.facts.user.home}
         rig.undo(STEP)
         assert aws_server.dump() == before
         assert iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"] == "v1"
