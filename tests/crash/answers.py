@@ -16,6 +16,7 @@ REASONS = {
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
+RETRY_AFTER_S = 1
 Words = tuple[int, str, str]  # status, content type, body
 
 
@@ -30,7 +31,7 @@ def refusal(service: str, name: str, fault: Fault) -> Message:
         "Connection: close",
     ]
     if is_busy and service in {"kubernetes", "acme", "registry", "web"}:
-        head.append("Retry-After: 1")
+        head.append(f"Retry-After: {RETRY_AFTER_S}")
     is_head = name.startswith("HEAD ")
     return Message(("\r\n".join(head) + "\r\n\r\n").encode(), b"" if is_head else body.encode(), True)
 

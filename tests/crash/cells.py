@@ -1,10 +1,12 @@
 """One cell of the matrix: a run with a fault, a run without, and what has to be true then."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from tests.crash.answers import RETRY_AFTER_S
 from tests.crash.script import Fault, Slot
 from tests.crash.stand import APPLY, UNDO, Played, Stand
 
@@ -69,9 +71,16 @@ class Reference:
 def try_apply(stand: Stand, reference: Reference, cell: Cell) -> Verdict:
     """From nothing; leaves a finished setup where there were no troubles."""
     first = stand.run(APPLY, cell.slot, cell.fault)
+    _heed(cell)
     again = stand.run(APPLY)
     troubles = tuple(_after_apply(stand, reference, first, again))
     return Verdict(cell, troubles, first.ran.code, first.script.struck)
+
+
+def _heed(cell: Cell) -> None:
+    """A CA that asked to be left alone for a while is left alone: the program would refuse to ask it."""
+    if (cell.slot.service, cell.fault) == ("acme", Fault.THROTTLED):
+        time.sleep(RETRY_AFTER_S + 0.1)
 
 
 def _after_apply(stand: Stand, reference: Reference, first: Played, again: Played) -> list[str]:
@@ -108,6 +117,8 @@ def try_first_look(stand: Stand, reference: Reference, cells: Sequence[Cell]) ->
         verdicts.append(Verdict(cell, tuple(troubles), first.ran.code, first.script.struck))
         if troubles:
             return verdicts
+    for cell in cells:
+        _heed(cell)
     again = stand.run(APPLY)
     troubles = [*_not_passed(again, is_first=True), *_differs(stand.inventory(), reference.after)]
     troubles += _leaked(stand, [again])

@@ -32,6 +32,8 @@ def run(
     applies: Queue[Task] = context.Queue()
     undos: Queue[Task] = context.Queue()
     verdicts: Queue[Verdict | None] = context.Queue()
+    for end in (applies, undos):
+        end.cancel_join_thread()  # cut short, nobody waits for what is still in there
     for task in _tasks(cells):
         (applies if task[0].phase is Phase.APPLY else undos).put(task)
     ends_at = time.time() + deadline_s if deadline_s else float("inf")
@@ -50,8 +52,6 @@ def run(
             working -= 1
         else:
             told(found)
-    for end in (applies, undos):
-        end.cancel_join_thread()
     for process in processes:
         process.join(30)
 
