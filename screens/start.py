@@ -82,7 +82,7 @@ class StartScreen(SizedScreen):
         if self.wizard.is_practice:
             self.add_class("-practice")
             self.query_one("#practice-text", Static).update(PRACTICE)
-        self.query_one("#setup-name", Input).focus()
+        self.set_focus(self.query_one("#setup-name", Input))
 
     def wait(self) -> None:
         """The list is being read anew."""
@@ -104,9 +104,9 @@ class StartScreen(SizedScreen):
             if self._is_begun_early:
                 self._begin()
             return
-        standing = self.query(".setup").exclude(".-undone")
+        standing = [each for each in self.query(".setup") if not each.has_class("-undone")]
         if standing:
-            self.set_focus(standing.first())
+            self.set_focus(standing[0])
         if FIRST_NAME in {row.name for row in setups}:
             name.value, name.placeholder = "", "a name that is not there yet"
         elif self._is_begun_early and not standing:
