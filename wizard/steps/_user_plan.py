@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from wizard import ownership, rules
+from wizard import names, ownership, rules
 from wizard.answers import Answers
 from wizard.events import Verb
 from wizard.facts import AccessKeyFacts, UserFacts
@@ -192,7 +192,10 @@ def _access_key(
             user.name,
             f"Create an access key for {user.name} and put it into the Secret {user.secret_name}",
             {"name": user.name, "secret": user.secret_name},
-            command=_command("create-access-key", **{"user-name": user.name}),
+            command=_command("create-access-key", **{"user-name": user.name})
+            + f"\nkubectl -n {answers.connect.namespace} create secret generic {user.secret_name} "
+            f'--from-literal={names.S3_ACCESS_KEY_ID}="$ACCESS_KEY_ID" '
+            f'--from-literal={names.S3_SECRET_ACCESS_KEY}="$SECRET_ACCESS_KEY"',
         )
     )
     notes = (f"{fault} A new one is made.",) if facts.secret_is_complete else ()
