@@ -26,6 +26,7 @@ class Action:
 
 QUIT = Action("ctrl+q", "quit", "Quit", "^Q")
 MORE = Action("f3", "advanced", "More fields", "F3")
+COMMANDS = Action("f4", "commands", "By hand", "F4")
 MOVES = (
     Action("tab", "move(1)", "Next field", "Tab", is_hint=False),
     Action("shift+tab", "move(-1)", "Field before", "Shift+Tab", is_hint=False),
@@ -37,6 +38,7 @@ STEP_ACTIONS = (
     Action("f1,ctrl+g", "help", "Help", "F1"),
     MORE,
     Action("escape", "back", "Back", "Esc"),
+    COMMANDS,
     Action("f5", "look", "Look again", "F5"),
     QUIT,
     Action("enter", "enter", "Take the answer", "Enter", is_hint=False),

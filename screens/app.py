@@ -115,6 +115,20 @@ class WizardApp(App[int]):
         title = LABELS[field] if field and words else FORMS[step].title
         self.push_screen(TextModal(f"Help: {title}", words or about))
 
+    def show_commands(self, step: StepId, commands: tuple[tuple[str, str], ...]) -> None:
+        """What the step's changes are by hand, where there are any."""
+        from screens.by_hand import CommandsModal
+        from screens.forms import FORMS
+
+        if commands:
+            self.push_screen(CommandsModal(f"{FORMS[step].title}, by hand", commands, self._keep_commands))
+
+    def _keep_commands(self) -> Path | Problem:
+        from screens.forms import FORMS
+
+        steps = [(FORMS[step].title, self.views[step].commands) for step in STEPS]
+        return self.session.keep_commands([each for each in steps if each[1]])
+
     def snippets(self) -> tuple[str, ...]:
         """Commands that use the registry; the practice world has to be entered first."""
         first = (ENTER_PRACTICE,) if self.is_practice else ()

@@ -1,5 +1,6 @@
 """One step on the screen: title, why, fields, what will happen, the live checklist, one primary button."""
 
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -9,21 +10,23 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Button, Checkbox, Input, Select, Static
 
-from screens.actions import MORE, STEP_ACTIONS, bindings, hints
+from screens.actions import COMMANDS, MORE, STEP_ACTIONS, bindings, hints
 from screens.fields import FieldRow, rows_of
 from screens.forms import FORMS, Form
 from screens.modals import QuestionModal
 from screens.render import (
     STANDINGS,
     STATUS_GLYPHS,
+    check_rows,
     commands_text,
+    heading,
     hung,
-    plan_text,
+    plan_rows,
     problem_text,
-    rows_text,
     wait_text,
 )
 from screens.sized import SizedScreen
+from screens.table import Table, TableRow
 from screens.view import StepView
 from screens.words import field_named, for_screen
 from wizard.errors import Problem
@@ -33,7 +36,11 @@ if TYPE_CHECKING:
     from screens.app import WizardApp
 
 DEBOUNCE_S = 0.3
-FADING = frozenset({"standing", "checks", "wait", "notes", "problem", "finish"})
+TICK_S = 0.5
+LOOKING = TableRow(
+    Content.styled("▸ looking", "$text-accent"), Content.styled("at what is there now …", "$text-accent")
+)
+FADING = frozenset({"standing", "wait", "notes", "problem", "finish"})
 """Parts that take no line while they are empty."""
 
 
@@ -73,9 +80,10 @@ class StepScreen(SizedScreen):
                 with Vertical(id="fields"):
                     yield from self.compose_fields()
                 yield Static(classes="heading", id="plan-heading", markup=False)
-                yield Static(id="plan", markup=False)
+                yield Table("plan", is_choosable=True)
                 yield Static("Checks", classes="heading", id="checks-heading", markup=False)
-                for part in ("checks", "wait", "notes", "problem", "finish"):
+                yield Table("checks")
+                for part in ("wait", "notes", "problem", "finish"):
                     yield Static(id=part, markup=False)
         with Horizontal(id="buttons"):
             yield Button("Back", id="back", compact=True)
@@ -90,6 +98,7 @@ class StepScreen(SizedScreen):
         for button in self.query(Button):
             button.active_effect_duration = 0  # for its length Textual ignores Enter
         self.watch(self.query_one("#body"), "virtual_size", self.render_hints, init=False)
+        self.set_interval(TICK_S, self._tick)
         self.first_focus()
         self.action_look()
         self.render_view()
@@ -108,22 +117,13 @@ class StepScreen(SizedScreen):
         """Shows the view of this step as it is now; cheap enough for every event."""
         if not self.is_mounted:
             return
-        view, width = self.view, self.query_one("#why").size.width or self.size.width - 4
+        view, width = self.view, self._width
         self._update("top", Content(self._top_line()))
         self._update("breadcrumb", Content(self._breadcrumb()))
         self._update("stepper", Content(self._stepper()))
         standing = "" if view.is_running else STANDINGS.get(view.status, "")
         self._update("standing", Content.styled(standing, "$text-warning"))
-        is_begun = view.is_running or bool(view.changes)
-        self._update("plan-heading", Content("What is done" if is_begun else "What will happen"))
-        if view.is_looking and view.plan is None:
-            self._update("plan", Content.styled("▸ looking …", "$text-accent"))
-        else:
-            self._update("plan", plan_text(view, width))
-        rows = list(view.checks.values())
-        self.query_one("#checks-heading").display = bool(rows)
-        self._update("checks", rows_text(rows, width))
-        self._update("wait", wait_text(view, width))
+        self._render_tables()
         self._update("notes", Content("\n".join(view.notes)))
         shown = [problem_text(each, width) for each in view.warnings]
         if view.problem is not None and not view.has_failed_checks and view.problem not in view.needs:
@@ -136,6 +136,25 @@ class StepScreen(SizedScreen):
         if view.is_running:
             self.query_one("#body", VerticalScroll).scroll_end(animate=False)
         self.render_hints()
+
+    def _render_tables(self) -> None:
+        """What changes while time goes by."""
+        view, now = self.view, time.monotonic()
+        self._update("plan-heading", heading(view))
+        is_first_look = view.is_looking and view.plan is None
+        self.query_one("#plan", Table).show([LOOKING] if is_first_look else plan_rows(view, now))
+        self.query_one("#checks-heading").display = bool(view.checks)
+        self.query_one("#checks", Table).show(check_rows(view, now))
+        self._update("wait", wait_text(view, self._width, now))
+
+    def _tick(self) -> None:
+        if self.view.is_running:
+            self._render_tables()
+
+    @property
+    def _width(self) -> int:
+        """Of the body, its scroll bar's column left free."""
+        return self.query_one("#body", VerticalScroll).scrollable_content_region.width or self.size.width - 4
 
     def show_look(self) -> None:
         """The plan has come: the field that it waits for gets the focus, once, and gives it back."""
@@ -274,6 +293,18 @@ class StepScreen(SizedScreen):
     def action_advanced(self) -> None:
         self.toggle_class("-show-advanced")
 
+    def action_commands(self) -> None:
+        """All that this step does, by hand."""
+        self.wizard.show_commands(self.step, self.view.commands)
+
+    def on_table_opened(self, message: Table.Opened) -> None:
+        """One row of the plan, by hand."""
+        message.stop()
+        rows = self.query_one("#plan", Table).rows
+        place = sum(row.opens for row in rows[: message.index])
+        known = [pair for pair in self.view.commands if pair[1]]
+        self.wizard.show_commands(self.step, tuple(known[place : place + 1]))
+
     def action_page(self, pages: int) -> None:
         body = self.query_one("#body", VerticalScroll)
         body.scroll_relative(y=pages * max(body.size.height - 2, 1), animate=False)
@@ -328,6 +359,9 @@ class StepScreen(SizedScreen):
     def _has_more(self) -> bool:
         return any(field.is_advanced for field in self.form.fields)
 
+    def _has_commands(self) -> bool:
+        return any(command for _, command in self.view.commands)
+
     def _finish(self, width: int) -> Content:
         """After the proof: what to type to use the registry."""
         if self.step is not STEPS[-1] or not self.view.is_verified:
@@ -348,7 +382,12 @@ class StepScreen(SizedScreen):
         first = list(self._enter_hints())
         if self.query_one("#body", VerticalScroll).max_scroll_y > 0:
             first.append("PgUp/PgDn Scroll")
-        actions = [each for each in STEP_ACTIONS if each is not MORE or self._has_more()]
+        hidden = {
+            each
+            for each, is_there in ((MORE, self._has_more()), (COMMANDS, self._has_commands()))
+            if not is_there
+        }
+        actions = [each for each in STEP_ACTIONS if each not in hidden]
         self._update("hints", Content(hints(first, actions, self.size.width - 2)))
 
     def _enter_hints(self) -> Iterator[str]:
@@ -359,6 +398,8 @@ class StepScreen(SizedScreen):
             yield f"Enter {self.enter_hint(focused)}"
         elif isinstance(focused, Checkbox):
             yield "Space Tick"
+        elif isinstance(focused, Table):
+            yield "Enter The row by hand"
         elif isinstance(focused, Select):
             yield "Enter Choose"
         elif isinstance(focused, Button) and (focused.id != "primary" or is_live):

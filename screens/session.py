@@ -8,7 +8,7 @@ import copy
 import os
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 QUIT_WAIT_S = 2.0
 LONGEST_BUCKET_NAME = 63
+COMMANDS_FILE = "commands.sh"
 
 
 class Session:
@@ -119,6 +120,20 @@ class Session:
     def snippets(self) -> tuple[str, ...]:
         """Commands that use the registry as it is set up."""
         return self._engine.snippets() if self._engine else ()
+
+    def keep_commands(self, steps: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> "Path | Problem":
+        """Writes what was and will be done as a script beside the setup's journal; returns where."""
+        from wizard.by_hand import script
+        from wizard.state import write_private
+
+        if self._engine is None:
+            return Problem("no-setup", "No setup is open.")
+        path = self._engine.directory.path / COMMANDS_FILE
+        try:
+            write_private(path, script(self._engine.answers, steps))
+        except OSError as error:
+            return Problem("not-written", f"{path} could not be written: {error.strerror}.")
+        return path
 
     def close(self) -> None:
         """Asks the job to stop between two requests, and waits at most two seconds."""

@@ -1,5 +1,6 @@
 """What is known of each step, as the screen shows it: built from events, so a screen can be made anew."""
 
+import time
 from dataclasses import dataclass, field
 
 from wizard.errors import Problem
@@ -7,6 +8,7 @@ from wizard.events import (
     ChangeFailed,
     ChangeFinished,
     ChangeStarted,
+    ChangeView,
     CheckFinished,
     ChecksPlanned,
     CheckStarted,
@@ -32,6 +34,10 @@ class Row:
     detail: str = ""
     problem: Problem | None = None
     elapsed_s: float = 0.0
+    began_s: float = 0.0
+    """By time.monotonic."""
+    name: str = ""
+    command: str = ""
 
 
 @dataclass(slots=True)
@@ -48,6 +54,8 @@ class StepView:
     checks: dict[str, Row] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     wait: WaitStarted | WaitProgress | None = None
+    wait_began_s: float = 0.0
+    """By time.monotonic."""
     aside: str = ""
     """What follows from the person's own no: it stands until the next look or run."""
 
@@ -59,7 +67,7 @@ class StepView:
             case PlanMade():
                 self.plan = event
             case ChangeStarted():
-                self.changes.append(Row(event.summary, "running"))
+                self._begin(event.summary)
             case ChangeFinished():
                 self._last_change(event.summary, "passed", event.elapsed_s)
             case ChangeFailed():
@@ -68,13 +76,16 @@ class StepView:
             case ChecksPlanned():
                 self.checks = {row.check: Row(row.title) for row in event.checks}
             case CheckStarted():
-                self._check(event.check, event.title).state = "running"
+                row = self._check(event.check, event.title)
+                row.state, row.began_s = "running", time.monotonic()
             case CheckFinished():
                 row = self._check(event.check, event.title)
                 row.state, row.detail = event.status.value, event.detail
                 row.problem, row.elapsed_s = event.problem, event.elapsed_s
-            case WaitStarted() | WaitProgress():
-                self.wait = event
+            case WaitStarted():
+                self.wait, self.wait_began_s = event, time.monotonic()
+            case WaitProgress():
+                self.wait, self.wait_began_s = event, time.monotonic() - event.elapsed_s
             case WaitFinished():
                 self.wait = None
             case Noted():
@@ -95,12 +106,38 @@ class StepView:
         return self.plan.blockers if self.plan else ()
 
     @property
+    def planned(self) -> tuple[ChangeView, ...]:
+        """What of the plan was not begun yet."""
+        begun = {row.title for row in self.changes}
+        changes = self.plan.changes if self.plan else ()
+        return tuple(change for change in changes if change.summary not in begun)
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Changes and checks that are behind, and all that are known of."""
+        rows = [*self.changes, *self.checks.values()]
+        behind = sum(row.state not in {"waiting", "running"} for row in rows)
+        return behind, len(rows) + len(self.planned)
+
+    @property
+    def commands(self) -> tuple[tuple[str, str], ...]:
+        """What was done and what will be, each with its equivalent by hand."""
+        done = ((row.title, row.command) for row in self.changes)
+        return (*done, *((change.summary, change.command) for change in self.planned))
+
+    @property
     def is_verified(self) -> bool:
         return self.status is StepStatus.DONE
 
     @property
     def has_failed_checks(self) -> bool:
         return any(row.state == CheckStatus.FAILED.value for row in self.checks.values())
+
+    def _begin(self, summary: str) -> None:
+        change = next((each for each in self.planned if each.summary == summary), None)
+        name, command = (change.name, change.command) if change else ("", "")
+        row = Row(summary, "running", began_s=time.monotonic(), name=name, command=command)
+        self.changes.append(row)
 
     def _check(self, name: str, title: str) -> Row:
         return self.checks.setdefault(name, Row(title))
