@@ -68,7 +68,7 @@ def _s3(_service: str, _name: str, is_busy: bool) -> Words:
 def _route53(_service: str, name: str, is_busy: bool) -> Words:
     if not is_busy:
         return 503, "text/xml", _query_error("Receiver", "ServiceUnavailable", "Service unavailable.")
-    if name.startswith("POST") and name.endswith("/rrset"):
+    if name.startswith("POST") and name.rstrip("/").endswith("/rrset"):
         text = "The request was rejected because Route 53 was still processing a prior request."
         return 400, "text/xml", _query_error("Sender", "PriorRequestNotComplete", text)
     return 400, "text/xml", _query_error("Sender", "Throttling", "Rate exceeded")

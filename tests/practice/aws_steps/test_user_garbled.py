@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 from wizard.answers import UserAnswers
 from wizard.errors import AccessDenied, WizardError
@@ -22,9 +23,9 @@ class _Raw:
 @pytest.mark.parametrize(("status", "content"), [(200, b"<html><p>hello"), (200, b""), (503, b"not now")])
 def test_a_garbled_list_of_policies_is_told(operator: Aws, status: int, content: bytes) -> None:
     def answer(**_: Any) -> AWSResponse:
-        return AWSResponse("http://127.0.0.1/", status, {}, _Raw(content))
+        return AWSResponse("http://127.0.0.1/", status, HTTPHeaders(), _Raw(content))
 
-    iam = operator.client("iam")
+    iam: Any = operator.client("iam")
     iam.meta.events.register("before-send.iam.ListPolicies", answer)
     try:
         with pytest.raises(WizardError) as caught:
