@@ -33,6 +33,8 @@ PREFIX = "kube-registry/"
 SERIAL, ACCESS_KEY = PREFIX + "certificate-serial", PREFIX + "access-key-id"
 # On an object: of all that the wizard asked for in it, so that what is no longer asked for is noticed too.
 DIGEST = PREFIX + "digest"
+TAGGERS = frozenset({"in-tree", "aws-load-balancer-controller"})
+"""EKS Auto Mode's managed policy permits no tags of one's own: it would make no balancer at all."""
 AWS = "service.beta.kubernetes.io/aws-load-balancer-"
 
 
@@ -46,15 +48,17 @@ class Inputs:
     s3_endpoint: str = ""
 
 
-def service(answers: Answers) -> Manifest:
+def service(answers: Answers, controller: str = "") -> Manifest:
     """A Service of type LoadBalancer: 443 is passed as TCP to 5000, where the registry ends TLS itself.
+
+    `controller` is what makes the balancer: in-tree, aws-load-balancer-controller, auto-mode, "" unknown.
 
     Annotations: cloud-provider-aws ("Service annotations") and AWS Load Balancer Controller ("Service
     annotations"); each ignores those of the other.
     """
     deploy = answers.deploy
     made = _object("v1", "Service", answers.setup)
-    made["metadata"]["annotations"] = _balancer_annotations(answers)
+    made["metadata"]["annotations"] = _balancer_annotations(answers, controller)
     made["spec"] = {
         "type": "LoadBalancer",
         "selector": pod_labels(answers.setup),
@@ -100,13 +104,12 @@ def template_digest(made: Manifest) -> str:
     return str(made["spec"]["template"]["metadata"]["annotations"][DIGEST])
 
 
-def _balancer_annotations(answers: Answers) -> dict[str, str]:
+def _balancer_annotations(answers: Answers, controller: str) -> dict[str, str]:
     deploy, seconds = answers.deploy, str(answers.deploy.idle_timeout_s)
     # Left out, the scheme is internal with the AWS Load Balancer Controller and public without it.
-    found = {
-        AWS + "scheme": deploy.scheme,
-        AWS + "additional-resource-tags": f"{ownership.TAG}={answers.setup}",
-    }
+    found = {AWS + "scheme": deploy.scheme}
+    if controller in TAGGERS:
+        found[AWS + "additional-resource-tags"] = f"{ownership.TAG}={answers.setup}"
     if deploy.scheme == "internal":
         found[AWS + "internal"] = "true"
     if deploy.load_balancer in {"auto", "classic"}:

@@ -80,6 +80,14 @@ def all_up(made: Answers, **changed: Any) -> DeployFacts:
     return DeployFacts(**{**values, **changed})
 
 
+@pytest.mark.parametrize(("controller", "is_tagged"), [("in-tree", True), ("auto-mode", False)])
+def test_the_service_is_made_for_the_controller_of_the_cluster(controller: str, is_tagged: bool) -> None:
+    plan = plan_deploy(answers(), book(controller=controller))
+    (change,) = (change for change in plan.changes if change.action == "apply-service")
+    annotations = change.params["manifest"]["metadata"]["annotations"]
+    assert any("additional-resource-tags" in name for name in annotations) is is_tagged
+
+
 def actions(plan: Plan) -> list[str]:
     return [change.action for change in plan.changes]
 

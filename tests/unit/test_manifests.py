@@ -23,7 +23,7 @@ def env(made: Answers, inputs: Inputs = INPUTS) -> dict[str, str]:
 
 
 def annotations(**deploy: object) -> dict[str, str]:
-    found = manifests.service(answers(**deploy))["metadata"]["annotations"]
+    found = manifests.service(answers(**deploy), "in-tree")["metadata"]["annotations"]
     return {name.removeprefix(AWS): value for name, value in found.items() if name.startswith(AWS)}
 
 
@@ -41,6 +41,13 @@ def test_auto_takes_what_the_cluster_gives_and_sets_both_time_outs() -> None:
         "connection-idle-timeout": "3600",
         "listener-attributes.TCP-443": "tcp.idle_timeout.seconds=3600",
     }
+
+
+@pytest.mark.parametrize("controller", ["auto-mode", ""])
+def test_a_controller_that_may_not_tag_is_not_asked_to(controller: str) -> None:
+    """EKS Auto Mode fails to make the balancer (AccessDenied) where the Service asks for tags."""
+    found = manifests.service(answers(), controller)["metadata"]["annotations"]
+    assert AWS + "additional-resource-tags" not in found
 
 
 def test_each_balancer_kind_has_its_own_annotations() -> None:

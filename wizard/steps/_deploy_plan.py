@@ -38,7 +38,7 @@ def plan_deploy(answers: Answers, facts: FactBook) -> Plan:
     blockers = _blockers(answers, facts, seen)
     changes = [
         *_http_secret(answers, seen),
-        *_service(answers, seen),
+        *_service(answers, seen, _wanted_service(answers, facts)),
         *_workload(answers, seen, wanted, foreign),
     ]
     if changes or _is_waiting(seen, wanted):
@@ -46,7 +46,8 @@ def plan_deploy(answers: Answers, facts: FactBook) -> Plan:
     other = next(kind for kind in objects.WORKLOADS if kind != wanted["kind"])
     if live[other]:
         changes.append(_removal(answers, other, is_foreign=other in foreign))
-    consents = _consents(answers, seen, wanted, foreign) if changes else ()
+    service = _wanted_service(answers, facts)
+    consents = _consents(seen, (service, wanted), foreign) if changes else ()
     return Plan(tuple(changes), consents, blockers, _notes(answers, facts, inputs, seen))
 
 
@@ -78,8 +79,12 @@ def _http_secret(answers: Answers, seen: DeployFacts) -> list[Change]:
     ]
 
 
-def _service(answers: Answers, seen: DeployFacts) -> list[Change]:
-    wanted, live = manifests.service(answers), seen.service
+def _wanted_service(answers: Answers, facts: FactBook) -> Manifest:
+    return manifests.service(answers, facts.connect.balancer_controller if facts.connect else "")
+
+
+def _service(answers: Answers, seen: DeployFacts, wanted: Manifest) -> list[Change]:
+    live = seen.service
     what = f"a load balancer, {SCHEME_WORDS[answers.deploy.scheme]}, that passes port 443 to the registry"
     params: dict[str, Any] = {"manifest": wanted}
     command = by_hand.applied(wanted, answers.connect.namespace)
@@ -172,7 +177,7 @@ def _change(
 
 
 def _consents(
-    answers: Answers, seen: DeployFacts, wanted: Manifest, foreign: list[str]
+    seen: DeployFacts, wanted: tuple[Manifest, Manifest], foreign: list[str]
 ) -> tuple[Consent, ...]:
     consents = []
     secret = seen.http_secret
@@ -188,17 +193,17 @@ def _consents(
             "did not make it. Replace it? The registry is away for a moment; undo brings the old one back."
         )
         consents.append(Consent("adopt", "workload", question))
-    if held := _held(answers, seen, wanted, foreign):
+    if held := _held(seen, *wanted, foreign):
         question = f"Others hold fields that would change: {held}. Take these over?"
         consents.append(Consent("take_over_fields", "true", question))
     return tuple(consents)
 
 
-def _held(answers: Answers, seen: DeployFacts, wanted: Manifest, foreign: list[str]) -> str:
+def _held(seen: DeployFacts, service: Manifest, wanted: Manifest, foreign: list[str]) -> str:
     """Other managers' fields in objects of ours; what is adopted is taken over as a whole."""
     pairs = []
     if seen.service and objects.owner(seen.service):
-        pairs.append((manifests.service(answers), seen.service))
+        pairs.append((service, seen.service))
     live = live_workloads(seen)[wanted["kind"]]
     if live and wanted["kind"] not in foreign:
         pairs.append((wanted, live))
