@@ -214,10 +214,12 @@ class DeployFacts(Facts):
     """Live objects as the API gives them (JSON, secret values blotted out), None where absent.
 
     `s3_endpoint` is what the Pods need to reach the bucket, "" on AWS itself; `pod_digests` is the digest
-    of the template that each Pod of the setup was made from, by the Pod's name.
+    of the template that each Pod of the setup was made from, by the Pod's name. `http_secret_mark` counts how
+    often the HTTP secret was made; it says nothing of its value.
     """
 
     http_secret: SecretFacts | None = None
+    http_secret_mark: str = ""
     service: Mapping[str, object] | None = None
     deployment: Mapping[str, object] | None = None
     replication_controller: Mapping[str, object] | None = None

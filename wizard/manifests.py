@@ -15,6 +15,7 @@ from wizard.answers import Answers
 __all__ = [
     "ACCESS_KEY",
     "DIGEST",
+    "HTTP_SECRET",
     "SERIAL",
     "Inputs",
     "conflicts",
@@ -31,6 +32,8 @@ Manifest = dict[str, Any]
 
 PREFIX = "kube-registry/"
 SERIAL, ACCESS_KEY = PREFIX + "certificate-serial", PREFIX + "access-key-id"
+# On the HTTP secret and on the Pods that were started with it: all of them have to share one.
+HTTP_SECRET = PREFIX + "http-secret"
 # On an object: of all that the wizard asked for in it, so that what is no longer asked for is noticed too.
 DIGEST = PREFIX + "digest"
 TAGGERS = frozenset({"in-tree", "aws-load-balancer-controller"})
@@ -45,6 +48,7 @@ class Inputs:
     aws_region: str
     certificate_serial: str = ""
     access_key_id: str = ""
+    http_secret_mark: str = ""
     s3_endpoint: str = ""
 
 
@@ -70,10 +74,13 @@ def service(answers: Answers, controller: str = "") -> Manifest:
 
 def workload(answers: Answers, inputs: Inputs) -> Manifest:
     """The Deployment or ReplicationController."""
-    template = {
+    annotations = {SERIAL: inputs.certificate_serial, ACCESS_KEY: inputs.access_key_id}
+    if inputs.http_secret_mark:
+        annotations[HTTP_SECRET] = inputs.http_secret_mark
+    template: Manifest = {
         "metadata": {
             "labels": {**pod_labels(answers.setup), **ownership.labels(answers.setup)},
-            "annotations": {SERIAL: inputs.certificate_serial, ACCESS_KEY: inputs.access_key_id},
+            "annotations": annotations,
         },
         "spec": pod_spec(answers, aws_region=inputs.aws_region, s3_endpoint=inputs.s3_endpoint),
     }
@@ -107,7 +114,7 @@ def template_digest(made: Manifest) -> str:
 def _balancer_annotations(answers: Answers, controller: str) -> dict[str, str]:
     deploy, seconds = answers.deploy, str(answers.deploy.idle_timeout_s)
     # Left out, the scheme is internal with the AWS Load Balancer Controller and public without it.
-    found = {AWS + "scheme": deploy.scheme}
+    found: dict[str, str] = {AWS + "scheme": deploy.scheme}
     if controller in TAGGERS:
         found[AWS + "additional-resource-tags"] = f"{ownership.TAG}={answers.setup}"
     if deploy.scheme == "internal":

@@ -57,7 +57,7 @@ def live_service(made: Answers) -> dict[str, Any]:
 
 
 def live_workload(made: Answers) -> dict[str, Any]:
-    found = copy.deepcopy(manifests.workload(made, inputs_of(made, book())))
+    found = copy.deepcopy(manifests.workload(made, inputs_of(made, book(DeployFacts(http_secret=SECRET)))))
     replicas = made.deploy.replicas
     found["metadata"]["generation"] = 1
     counts = {"replicas": replicas, "availableReplicas": replicas, "updatedReplicas": replicas}
@@ -78,6 +78,25 @@ def all_up(made: Answers, **changed: Any) -> DeployFacts:
         "pod_digests": {"pod-1": manifests.template_digest(workload)},
     }
     return DeployFacts(**{**values, **changed})
+
+
+def test_a_new_http_secret_starts_the_pods_anew_and_only_then() -> None:
+    """Pods that sign uploads with different secrets refuse each other's: "blob upload invalid"."""
+    made = answers(replicas=2)
+    first = {change.action: change for change in plan_deploy(made, book()).changes}
+    mark = first["write-http-secret"].params["mark"]
+    workload = first["apply-workload"].params["manifest"]
+    assert workload["spec"]["template"]["metadata"]["annotations"][manifests.HTTP_SECRET] == mark == "1"
+    counts = {"replicas": 2, "availableReplicas": 2, "updatedReplicas": 2}
+    live = {**copy.deepcopy(workload), "status": counts}
+    up = all_up(made, deployment=live, http_secret_mark="1")
+    assert plan_deploy(made, book(up)) == Plan()
+    lost = plan_deploy(made, book(all_up(made, deployment=live, http_secret=None)))
+    assert actions(lost)[:2] == ["write-http-secret", "apply-workload"]
+    assert lost.changes[0].params["mark"] == "2"
+    assert lost.changes[1].summary.endswith("the new HTTP secret")
+    cut_off = plan_deploy(made, book(all_up(made, deployment=live, http_secret_mark="2")))
+    assert actions(cut_off)[0] == "apply-workload"
 
 
 @pytest.mark.parametrize(("controller", "is_tagged"), [("in-tree", True), ("auto-mode", False)])

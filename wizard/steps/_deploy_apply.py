@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from wizard import names, ownership
+from wizard import manifests, names, ownership
 from wizard.polling import NotReady
 from wizard.step import Change, Context, Receipt
 from wizard.steps import _deploy_balancer as balancer
@@ -19,7 +19,7 @@ HTTP_SECRET_BYTES = 32
 def apply(ctx: Context, change: Change) -> Receipt:
     match change.action:
         case "write-http-secret":
-            return write_http_secret(ctx)
+            return write_http_secret(ctx, change)
         case "apply-service":
             return apply_service(ctx, change)
         case "apply-workload":
@@ -32,8 +32,11 @@ def apply(ctx: Context, change: Change) -> Receipt:
             return await_registry(ctx)
 
 
-def write_http_secret(ctx: Context) -> Receipt:
-    """Random, and never replaced: another one would break the uploads that are under way."""
+def write_http_secret(ctx: Context, change: Change) -> Receipt:
+    """Random, and never replaced: another one would break the uploads that are under way.
+
+    Its mark goes into the Pods' template: Pods that run with a former one have to be started anew.
+    """
     cluster = ctx.services.cluster
     found = cluster.read_secret(names.HTTP_SECRET)
     if found and found.data.get(names.HTTP_SECRET_KEY):
@@ -44,7 +47,12 @@ def write_http_secret(ctx: Context) -> Receipt:
     version = found.facts.resource_version if found else None
     kind = found.facts.type if found else "Opaque"
     cluster.write_secret(
-        names.HTTP_SECRET, data, setup=ctx.answers.setup, type=kind, expected_version=version
+        names.HTTP_SECRET,
+        data,
+        setup=ctx.answers.setup,
+        type=kind,
+        annotations={manifests.HTTP_SECRET: change.params["mark"]} if "mark" in change.params else None,
+        expected_version=version,
     )
     return {"created": found is None}
 

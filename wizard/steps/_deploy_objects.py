@@ -35,6 +35,11 @@ def pod_selector(setup: str) -> str:
     return f"{ownership.SELECTOR},{ownership.INSTANCE}={setup}"
 
 
+def template_annotations(workload: Object) -> Mapping[str, str]:
+    template = (workload.get("spec") or {}).get("template") or {}
+    return metadata(template).get("annotations") or {}
+
+
 def pod_digest(pod: Object) -> str:
     """Of the template that the Pod was made from, "" for a Pod that is not the wizard's."""
     return str((metadata(pod).get("annotations") or {}).get(DIGEST, ""))

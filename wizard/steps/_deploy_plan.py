@@ -24,6 +24,7 @@ def inputs_of(answers: Answers, facts: FactBook) -> Inputs:
         aws_region=aws_region or answers.connect.aws_region,
         certificate_serial=certificate.chain.serial if certificate and certificate.chain else "",
         access_key_id=user.secret_access_key_id if user else "",
+        http_secret_mark=_http_secret_mark(facts.deploy or DeployFacts()),
         s3_endpoint=facts.deploy.s3_endpoint if facts.deploy else "",
     )
 
@@ -62,9 +63,26 @@ def live_workloads(seen: DeployFacts) -> Mapping[str, Mapping[str, Any] | None]:
     return {"Deployment": seen.deployment, "ReplicationController": seen.replication_controller}
 
 
+def _has_http_secret(seen: DeployFacts) -> bool:
+    secret = seen.http_secret
+    return bool(secret and secret.exists and names.HTTP_SECRET_KEY in secret.keys)
+
+
+def _http_secret_mark(seen: DeployFacts) -> str:
+    """The secret's own, else the one it will get: another than those of Pods that still use a former one."""
+    if _has_http_secret(seen):
+        return seen.http_secret_mark
+    used = [objects.template_annotations(live).get(manifests.HTTP_SECRET, "0") for live in _live(seen)]
+    return str(max((int(mark) for mark in used if mark.isdecimal()), default=0) + 1)
+
+
+def _live(seen: DeployFacts) -> list[Mapping[str, Any]]:
+    return [live for live in live_workloads(seen).values() if live]
+
+
 def _http_secret(answers: Answers, seen: DeployFacts) -> list[Change]:
     secret = seen.http_secret
-    if secret and secret.exists and names.HTTP_SECRET_KEY in secret.keys:
+    if _has_http_secret(seen):
         return []
     return [
         Change(
@@ -73,6 +91,7 @@ def _http_secret(answers: Answers, seen: DeployFacts) -> list[Change]:
             "Secret",
             names.HTTP_SECRET,
             "Store a random secret that all Pods share, so that any of them can go on with an upload",
+            {"mark": _http_secret_mark(seen)},
             command=f"kubectl -n {answers.connect.namespace} create secret generic {names.HTTP_SECRET} "
             f'--from-literal={names.HTTP_SECRET_KEY}="$(openssl rand -hex 32)"',
         )
@@ -265,7 +284,11 @@ def modern_controller(facts: FactBook) -> str:
 
 def _told(differing: tuple[str, ...]) -> str:
     """The certificate's and the key's change are what people wait for, so they get words."""
-    words = {manifests.SERIAL: "the new certificate", manifests.ACCESS_KEY: "the new access key"}
+    words = {
+        manifests.SERIAL: "the new certificate",
+        manifests.ACCESS_KEY: "the new access key",
+        manifests.HTTP_SECRET: "the new HTTP secret",
+    }
     told = [
         next((text for key, text in words.items() if path.endswith(key)), path)
         for path in differing

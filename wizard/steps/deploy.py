@@ -8,7 +8,7 @@ from wizard import manifests, names
 from wizard.answers import Answers
 from wizard.errors import AccessDenied, Problem, WizardError
 from wizard.events import StepId
-from wizard.facts import BalancerFacts, DeployFacts, FactBook
+from wizard.facts import BalancerFacts, DeployFacts, FactBook, SecretFacts
 from wizard.journal import Entry
 from wizard.parallel import side_by_side
 from wizard.step import Change, Check, CheckResult, Context, Plan, Receipt
@@ -36,7 +36,7 @@ class DeployStep:
             return cluster.get(objects.API_VERSIONS[kind], kind, names.REGISTRY)
 
         looks = {
-            "secret": partial(cluster.secret_facts, names.HTTP_SECRET),
+            "secret": partial(cluster.read_secret, names.HTTP_SECRET),
             "service": partial(_service_and_balancer, ctx),
             "Deployment": partial(get, "Deployment"),
             "ReplicationController": partial(get, "ReplicationController"),
@@ -45,10 +45,12 @@ class DeployStep:
         }
         side_by_side([partial(read, name, look) for name, look in looks.items()])
         service, described, warnings = found["service"]
+        secret = found["secret"]
         pods = [pod for pod in found["pods"] if not objects.is_ending(pod)]
         return DeployFacts(
             warnings=warnings,
-            http_secret=found["secret"],
+            http_secret=secret.facts if secret else SecretFacts(name=names.HTTP_SECRET),
+            http_secret_mark=secret.annotations.get(manifests.HTTP_SECRET, "") if secret else "",
             service=objects.redacted(service),
             deployment=objects.redacted(found["Deployment"]),
             replication_controller=objects.redacted(found["ReplicationController"]),

@@ -33,6 +33,16 @@ def left(rig: Any) -> list[str]:
     return found + [name for name in secrets if rig.cluster.secret_facts(name).exists] + pods(rig)
 
 
+def test_a_new_http_secret_reaches_all_pods(make_rig: MakeRig) -> None:
+    rig = make_rig()
+    rig.run(STEP)
+    former = set(pods(rig))
+    rig.cluster.delete("v1", "Secret", names.HTTP_SECRET)
+    rig.run(STEP)
+    assert not former & set(pods(rig))
+    assert rig.run(STEP).changes == ()
+
+
 def test_from_nothing_to_a_balancer_that_serves_the_certificate_and_back(
     make_rig: MakeRig, world: World
 ) -> None:
