@@ -138,7 +138,8 @@ def test_what_never_reached_aws(error: Exception, code: str, fix: str) -> None:
     problem = aws_error(error, "sts:GetCallerIdentity", profile="work").problem
     assert problem.code == code
     assert fix in problem.fix
-    assert problem.raw == str(error)
+    # A parser quotes the whole body, which may hold a secret.
+    assert problem.raw == ("ResponseParserError" if isinstance(error, ResponseParserError) else str(error))
 
 
 def test_our_own_errors_stay_what_they_are() -> None:

@@ -1,5 +1,6 @@
-"""An answer that is no XML, as proxies give it, is told in a sentence wherever it comes."""
+"""An answer that is no XML, as proxies give it, is told in a sentence wherever it comes, and never quoted."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from wizard.answers import UserAnswers
 from wizard.errors import AccessDenied, WizardError
 from wizard.services.aws import Aws
 from wizard.steps._user_look import _find_elsewhere, _Look
+from wizard.steps.user import UserStep
 
 
 class _Raw:
@@ -22,7 +24,7 @@ class _Raw:
 
 @pytest.mark.parametrize(("status", "content"), [(200, b"<html><p>hello"), (200, b""), (503, b"not now")])
 def test_a_garbled_list_of_policies_is_told(operator: Aws, status: int, content: bytes) -> None:
-    def answer(**_: Any) -> AWSResponse:
+    def answer(**_: Any) -> Any:
         return AWSResponse("http://127.0.0.1/", status, HTTPHeaders(), _Raw(content))
 
     iam: Any = operator.client("iam")
@@ -34,3 +36,29 @@ def test_a_garbled_list_of_policies_is_told(operator: Aws, status: int, content:
         iam.meta.events.unregister("before-send.iam.ListPolicies", answer)
     assert not isinstance(caught.value, AccessDenied)
     assert caught.value.problem.fix
+
+
+@pytest.mark.usefixtures("kube_server")
+def test_a_garbled_answer_with_a_secret_is_not_quoted(make_rig: Callable[..., Any], operator: Aws) -> None:
+    """Cut off in the middle, CreateAccessKey's answer still holds the secret access key."""
+    secret = b"plantedSecretAccessKey/0123456789abcdef0"
+    body = b"<CreateAccessKeyResponse><AccessKey><SecretAccessKey>" + secret + b"</SecretAcc"
+
+    def answer(**_: Any) -> Any:
+        return AWSResponse("http://127.0.0.1/", 200, HTTPHeaders(), _Raw(body))
+
+    iam: Any = operator.iam_once()
+    rig, step = (
+        make_rig({"bucket": {"name": "garbled"}, "user": {"name": "garbled", "policy": "garbled"}}),
+        UserStep(),
+    )
+    iam.meta.events.register("before-send.iam.CreateAccessKey", answer)
+    try:
+        with pytest.raises(WizardError) as caught:
+            rig.carry_out(step)
+    finally:
+        iam.meta.events.unregister("before-send.iam.CreateAccessKey", answer)
+        rig.undo(step)
+    assert caught.value.problem.raw == "ResponseParserError"
+    assert secret.decode() not in repr((caught.value, caught.value.problem, rig.events))
+    assert secret not in rig.journal.path.read_bytes()

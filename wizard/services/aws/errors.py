@@ -38,7 +38,7 @@ class Seen:
     @classmethod
     def of(cls, error: Exception, action: str, profile: str) -> "Seen":
         if not isinstance(error, ClientError):
-            return cls(error, action, profile, message=str(error))
+            return cls(error, action, profile, message=_text_of(error))
         told = error.response.get("Error", {})
         metadata = error.response.get("ResponseMetadata", {})
         operation = action or error.operation_name
@@ -50,7 +50,12 @@ class Seen:
         return f"profile {self.profile}" if self.profile else "the default credentials"
 
     def problem(self, code: str, what: str, why: str, fix: str) -> Problem:
-        return Problem(code, what, why, fix, str(self.error))
+        return Problem(code, what, why, fix, _text_of(self.error))
+
+
+def _text_of(error: Exception) -> str:
+    """Without the body that a parser's error quotes: CreateAccessKey's answer holds the secret access key."""
+    return type(error).__name__ if isinstance(error, ResponseParserError) else str(error)
 
 
 Explain = Callable[[Seen], WizardError]
@@ -70,7 +75,7 @@ def aws_error(error: Exception, action: str = "", *, profile: str = "") -> Wizar
         seen.problem(
             "aws-failed",
             f"AWS could not be asked ({action or type(error).__name__}).",
-            f"{error}",
+            seen.message,
             "Read the raw error below, then run the same command again.",
         )
     )
