@@ -1,6 +1,7 @@
 """Carries out a bucket's changes; each looks first, so that it may be run again after a crash."""
 
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -56,12 +57,18 @@ def _create(ctx: Context, change: Change, entry: "Entry") -> Receipt:
 
 
 def _explain_refusal(ctx: Context, name: str, entry: "Entry", error: Exception) -> None:
-    """Notes a plain refusal: a bucket of that name that turns up later is then not taken for ours."""
-    code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
+    """Notes a plain refusal: a bucket of that name that turns up later is then not taken for ours.
+
+    After a 5xx it may be there all the same.
+    """
+    code, status = "", 0
+    if isinstance(error, ClientError):
+        code = error.response.get("Error", {}).get("Code", "")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "BucketAlreadyOwnedByYou":
         return
-    if isinstance(error, ClientError):
-        entry.note(refused=code or "yes")
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR and code:
+        entry.note(refused=code)
     if code == "BucketAlreadyExists":
         raise Conflict(
             Problem(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wizard.errors import WizardError
+from wizard.errors import Unreachable, WizardError
 from wizard.events import CheckStatus, Verb
 from wizard.ownership import TAG
 from wizard.practice.aws import AwsServer
@@ -129,6 +129,28 @@ class TestCreate:
         assert [consent.value for consent in make_rig(wishes("made-by-admin")).plan(STEP).consents] == [
             "bucket"
         ]
+
+    def test_an_outage_in_the_middle_of_a_creation_is_no_refusal(
+        self, make_rig: MakeRig, operator: Aws, aws_server: AwsServer
+    ) -> None:
+        """S3 may have made the bucket before it answered 500: then it is ours."""
+        rig = make_rig(wishes("made-in-an-outage"))
+        change = rig.plan(STEP).changes[0]
+        outage = (
+            b"<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>"
+        )
+        aws_server.settings.fault = lambda _service, operation: (
+            (500, {}, outage) if operation == "CreateBucket" else None
+        )
+        try:
+            with rig.journal.intend(STEP.id, change) as entry, pytest.raises(Unreachable):
+                STEP.apply(rig.context(STEP.id), change, entry)
+        finally:
+            aws_server.settings.fault = None
+        foreign_bucket(operator, "made-in-an-outage")
+        plan = make_rig(wishes("made-in-an-outage")).plan(STEP)
+        assert not plan.consents
+        assert plan.changes[0].action == "tag-bucket"
 
 
 class TestBlockers:
