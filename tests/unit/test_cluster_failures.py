@@ -54,6 +54,28 @@ def test_admission_is_not_taken_for_missing_rights(message: str, code: str) -> N
     assert error.problem.code == code
 
 
+def test_a_webhook_that_does_not_answer_is_named() -> None:
+    """The usual 500 after an upgrade or while the AWS Load Balancer Controller is down."""
+    message = (
+        'Internal error occurred: failed calling webhook "mservice.elbv2.k8s.aws": failed to call: Post '
+        '"https://aws-load-balancer-webhook-service.kube-system.svc:443/mutate": no endpoints available'
+    )
+    call = Call("create", "services", "kube-registry", "registry")
+    error = refused(status(500, "InternalError", message), call, TARGET)
+    assert isinstance(error, Unreachable)
+    assert error.problem.code == "webhook-failed"
+    assert "mservice.elbv2.k8s.aws" in error.problem.what
+    assert "overloaded" not in error.problem.why
+
+
+def test_what_the_server_says_of_its_own_error_is_quoted_but_for_secrets() -> None:
+    broken = status(500, "InternalError", "etcdserver: mvcc: database space exceeded")
+    assert "database space exceeded" in refused(broken, Call("create", "services", "s"), TARGET).problem.why
+    assert "database" not in repr(refused(broken, Call("create", "secrets", "s"), TARGET).problem)
+    busy = refused(status(503, "ServiceUnavailable", "no"), Call("get", "services", "s"), TARGET)
+    assert busy.problem.why == "It is overloaded or restarting."
+
+
 def test_eks_is_told_of_access_entries() -> None:
     eks = Target("blue", "https://blue.test", is_eks=True)
     error = refused(status(401, "Unauthorized", "Unauthorized"), CREATE, eks)

@@ -7,6 +7,7 @@ Status objects: Kubernetes API conventions, "Response Status Kind". Contents of 
 import json
 import re
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from wizard.errors import (
@@ -107,15 +108,7 @@ def refused(status: Status, call: Call, target: Target) -> WizardError:
     if status.code == 409:
         return _conflict(status, call, raw)
     if status.code in {429, 500, 503, 504}:
-        return Unreachable(
-            Problem(
-                "api-server-busy",
-                f"The API server of {target.context} could not {call.action} just now ({status.code}).",
-                "It is overloaded or restarting.",
-                "Try again in a minute.",
-                raw,
-            )
-        )
+        return _unwell(status, call, target, raw)
     return WizardError(
         Problem(
             "api-server-refused",
@@ -125,6 +118,33 @@ def refused(status: Status, call: Call, target: Target) -> WizardError:
             raw,
         )
     )
+
+
+def _unwell(status: Status, call: Call, target: Target, raw: str) -> Unreachable:
+    """A webhook that does not answer comes as 500 too; its name is quoted, its words may hold the object."""
+    what = f"The API server of {target.context} could not {call.action} just now ({status.code})."
+    if webhook := _WEBHOOK.search(status.message):
+        return Unreachable(
+            Problem(
+                "webhook-failed",
+                f"The API server of {target.context} could not {call.action}: the admission webhook "
+                f"{webhook[1]} does not answer.",
+                "The cluster asks it before it accepts such a thing; its program is down or misset.",
+                f"Mend it, or ask its owner; look for it in: kubectl --context {target.context} get "
+                "mutatingwebhookconfigurations,validatingwebhookconfigurations",
+                raw,
+            )
+        )
+    is_own_error = status.code == HTTPStatus.INTERNAL_SERVER_ERROR and bool(status.message)
+    why = "It is overloaded or restarting."
+    if is_own_error:
+        why = (
+            "It has an error of its own." if call.is_secret else f"It says: {_first_sentence(status.message)}"
+        )
+    return Unreachable(Problem("api-server-busy", what, why, "Try again in a minute.", raw))
+
+
+_WEBHOOK = re.compile(r'failed calling webhook "([^"\s]+)"')
 
 
 def bad_answer(target: Target) -> WizardError:
