@@ -25,6 +25,7 @@ def main() -> int:
     wanted = [cell for cell in matrix.references().cells() if options.only in str(cell)]
     shuffled = random.Random(options.seed).sample(wanted, len(wanted))  # noqa: S311 - no secret
     verdicts = _recorded(options.record, wanted)
+    resumed = bool(verdicts)
 
     def told(verdict: Verdict) -> None:
         verdicts[verdict.cell] = verdict
@@ -39,7 +40,8 @@ def main() -> int:
     for _ in range(TRIES):
         if left := _left(shuffled, verdicts):
             matrix.run(left, options.workers, told)
-    text = table([verdicts[cell] for cell in wanted if cell in verdicts], time.monotonic() - started)
+    took = "In several sittings" if resumed else f"{(time.monotonic() - started) / 60:.1f} minutes"
+    text = table([verdicts[cell] for cell in wanted if cell in verdicts], took)
     if not options.only:
         RESULT.write_text(text, encoding="utf-8")
     sys.stdout.write(text)

@@ -16,8 +16,8 @@ ends with the world as it was before. “First look”: before anything was chan
 CONVERGED, FAILED, NOT_REACHED = "✓", "**✗**", "–"
 
 
-def table(verdicts: Sequence[Verdict], took_s: float) -> str:
-    """Counts first, then a row for each request."""
+def table(verdicts: Sequence[Verdict], took: str) -> str:
+    """Counts first, then a row for each request; `took` says how long it was."""
     reached = [verdict for verdict in verdicts if verdict.struck]
     good = [verdict for verdict in reached if not verdict.troubles]
     share = 100 * len(good) / max(1, len(reached))
@@ -26,7 +26,7 @@ def table(verdicts: Sequence[Verdict], took_s: float) -> str:
         "",
         f"{len(good)} of {len(reached)} cells converged ({share:.1f} %).",
         "",
-        f"{took_s / 60:.1f} minutes, {os.cpu_count()} cores, Python {platform.python_version()},",
+        f"{took}, {os.cpu_count()} cores, Python {platform.python_version()},",
         f"{datetime.now(UTC):%Y-%m-%d}.",
         "",
         EXPLAINED,

@@ -84,6 +84,7 @@ class TestDenials:
         ("SignatureDoesNotMatch", 403, CredentialsError, "aws-signature-refused"),
         ("RequestTimeTooSkewed", 403, CredentialsError, "clock-skew"),
         ("Throttling", 400, WizardError, "aws-throttled"),
+        ("PriorRequestNotComplete", 400, WizardError, "aws-throttled"),
         ("LimitExceeded", 409, WizardError, "aws-limit"),
         ("NoSuchBucket", 404, NotFound, "aws-not-found"),
         ("NoSuchEntity", 404, NotFound, "aws-not-found"),

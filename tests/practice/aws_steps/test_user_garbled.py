@@ -22,6 +22,22 @@ class _Raw:
         return [self._content]
 
 
+def test_a_garbled_location_is_told(operator: Aws) -> None:
+    """The SDK reads it by a parser of its own."""
+
+    def answer(**_: Any) -> AWSResponse:
+        return AWSResponse("http://127.0.0.1/", 200, HTTPHeaders(), _Raw(b"\x00<{]"))
+
+    s3: Any = operator.client("s3")
+    s3.meta.events.register("before-send.s3.GetBucketLocation", answer)
+    try:
+        with pytest.raises(WizardError) as caught, operator.explained("s3:GetBucketLocation"):
+            s3.get_bucket_location(Bucket="any")
+    finally:
+        s3.meta.events.unregister("before-send.s3.GetBucketLocation", answer)
+    assert caught.value.problem.code == "not-aws"
+
+
 @pytest.mark.parametrize(("status", "content"), [(200, b"<html><p>hello"), (200, b""), (503, b"not now")])
 def test_a_garbled_list_of_policies_is_told(operator: Aws, status: int, content: bytes) -> None:
     def answer(**_: Any) -> Any:

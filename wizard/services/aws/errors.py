@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from xml.etree.ElementTree import ParseError
 
 from botocore import exceptions as boto
 from botocore.exceptions import ClientError
@@ -20,7 +21,8 @@ from wizard.errors import (
 from wizard.services.aws.denials import denial
 from wizard.services.aws.offers import not_offered
 
-FOREIGN = (ClientError, boto.BotoCoreError, ResponseParserError)
+# GetBucketLocation is read by a parser of its own, whose error botocore lets pass.
+FOREIGN = (ClientError, boto.BotoCoreError, ResponseParserError, ParseError)
 SKEWED = re.compile(r"signature (?:expired|not yet current)|request time and the current time", re.IGNORECASE)
 
 
@@ -374,7 +376,14 @@ _CODES: Mapping[str, Explain] = {
     ),
     **dict.fromkeys(("SignatureDoesNotMatch", "IncompleteSignature"), _bad_signature),
     **dict.fromkeys(
-        ("Throttling", "ThrottlingException", "RequestLimitExceeded", "SlowDown", "TooManyRequestsException"),
+        (
+            "Throttling",
+            "ThrottlingException",
+            "RequestLimitExceeded",
+            "SlowDown",
+            "TooManyRequestsException",
+            "PriorRequestNotComplete",
+        ),
         _throttled,
     ),
     **dict.fromkeys(
@@ -395,7 +404,7 @@ _LOCAL: tuple[tuple[tuple[type[Exception], ...], Explain], ...] = (
     ((boto.NoRegionError,), _no_region),
     ((boto.ProxyConnectionError, boto.InvalidProxiesConfigError), _proxy),
     ((boto.SSLError,), _tls),
-    ((ResponseParserError,), _not_aws),
+    ((ResponseParserError, ParseError), _not_aws),
     (
         (boto.EndpointConnectionError, boto.ConnectionError, boto.ReadTimeoutError, boto.HTTPClientError),
         _unreachable,
