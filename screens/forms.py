@@ -286,7 +286,15 @@ FORMS = {
             StepId.PROOF,
             "Proof",
             "Log in, push an image, pull it back, and compare: then it works.",
-            (),
+            (
+                Field(
+                    "proof",
+                    "pull_secret_namespaces",
+                    "Namespaces to pull from",
+                    "names",
+                    hint="such as default, shop: their Pods may pull",
+                ),
+            ),
         ),
     )
 }

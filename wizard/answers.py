@@ -159,6 +159,12 @@ class DnsAnswers(Table):
     aws_profile: str = Field("", description="AWS profile of the zone's account; empty: as in connect.")
 
 
+class ProofAnswers(Table):
+    pull_secret_namespaces: list[Annotated[str, _ruled(rules.namespace)]] = Field(
+        default_factory=list, max_length=50, description="Namespaces whose Pods may pull; each gets a Secret."
+    )
+
+
 class ConsentAnswers(Table):
     replace_record: str = Field("", description="The present value of the DNS record to be replaced.")
     adopt: list[Literal["bucket", "user", "policy", "secrets", "service", "workload"]] = Field(
@@ -190,6 +196,7 @@ class Answers(Table):
     htpasswd: HtpasswdAnswers = Field(default_factory=HtpasswdAnswers)
     deploy: DeployAnswers = Field(default_factory=DeployAnswers)
     dns: DnsAnswers = Field(default_factory=DnsAnswers)
+    proof: ProofAnswers = Field(default_factory=ProofAnswers)
     consent: ConsentAnswers = Field(default_factory=ConsentAnswers)
     endpoints: EndpointAnswers = Field(default_factory=EndpointAnswers)
 

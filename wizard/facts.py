@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from wizard import names
 from wizard.errors import Problem
 from wizard.events import StepId
 
@@ -266,12 +267,26 @@ class DnsFacts(Facts):
     target: str = ""
 
 
+NO_PULL_SECRET = SecretFacts(name=names.PULL_SECRET)
+
+
+@dataclass(frozen=True, slots=True)
+class PullSecretFacts:
+    """The pull Secret of one namespace; `is_right`: it holds the login that the check user has now."""
+
+    namespace: str
+    namespace_exists: bool = True
+    secret: SecretFacts = NO_PULL_SECRET
+    is_right: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofFacts(Facts):
     """`proven_for` is the fingerprint of what was last proven: certificate serial, access key ID, address."""
 
     proven_at: datetime | None = None
     proven_for: str = ""
+    pull_secrets: tuple[PullSecretFacts, ...] = ()
 
 
 @dataclass(slots=True)

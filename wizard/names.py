@@ -13,6 +13,7 @@ ACME_ACCOUNT_SECRET = "registry-acme-account"  # noqa: S105 - the name of a Secr
 ACME_ACCOUNT_KEY, ACME_ACCOUNT_FILE = "account.key", "account.json"
 STAGING_ACCOUNT_KEY, STAGING_ACCOUNT_FILE = "staging.key", "staging.json"
 CHECK_SECRET = "registry-check-credentials"  # noqa: S105 - the name of a Secret, not its contents
+PULL_SECRET = "registry-pull-credentials"  # noqa: S105 - the name of a Secret, not its contents
 DOCKER_CONFIG_KEY = ".dockerconfigjson"
 S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY = "access-key-id", "secret-access-key"
 FORMER_SECRET = "registry-former-objects"  # noqa: S105 - the name of a Secret, not its contents

@@ -24,7 +24,7 @@ from wizard.practice.kubernetes import KubernetesServer
 from wizard.practice.kubernetes.subresources import PodLogs
 from wizard.practice.ledger import Ledger
 from wizard.practice.network import Network
-from wizard.practice.node import NodeAgent, PodPorts
+from wizard.practice.node import NodeAgent, PodPorts, Route
 from wizard.practice.pki import Authority
 from wizard.practice.proxy import ProxyServer
 from wizard.practice.web import WebServer, port_out_of_the_way
@@ -110,6 +110,7 @@ class World:
             region=REGION,
             zone=ZONE,
             is_scheduler=self._outside is not None,
+            route=Route(self.proxy.url, str(self._files / "root.pem")),
         )
         self.cloud = CloudController(
             KubeEndpoint(cluster.url, cluster.ca_pem, cluster.cloud_token),

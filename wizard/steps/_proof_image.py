@@ -4,6 +4,7 @@ import json
 import os
 import re
 import secrets
+import tarfile
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # More than one chunk of the registry's S3 driver (10 MiB), so that it has to upload in parts.
 LAYER_BYTES = 11 * 1024 * 1024
+END_OF_ARCHIVE = 2 * tarfile.BLOCKSIZE
 ROOT = "docker/registry/v2/"
 REPOSITORY = f"{ROOT}repositories/{names.PROOF_REPOSITORY}/"
 BATCH = 1000  # S3 DeleteObjects
@@ -34,13 +36,14 @@ def blob_key(digest: str) -> str:
 class ProofImage:
     """Its bytes are random, so that none of its blobs can be one that somebody else needs."""
 
-    def __init__(self) -> None:
+    def __init__(self, architecture: str = "amd64") -> None:
+        self._architecture = architecture
         self.tag = f"proof-{secrets.token_hex(8)}"
         self.layer_digest = ""
         self.manifest_digest = ""
 
     def push(self, registry: Registry) -> None:
-        layer = os.urandom(LAYER_BYTES)
+        layer = _layer()
         self.layer_digest = registry.push_blob(names.PROOF_REPOSITORY, layer)
         config = self._config()
         registry.push_blob(names.PROOF_REPOSITORY, config)
@@ -85,7 +88,15 @@ class ProofImage:
     def _config(self) -> bytes:
         """Unique by the layer's digest: `{}` would be the same blob for everybody."""
         root = {"type": "layers", "diff_ids": [self.layer_digest]}
-        return json.dumps({"architecture": "amd64", "os": "linux", "rootfs": root}).encode()
+        return json.dumps({"architecture": self._architecture, "os": "linux", "rootfs": root}).encode()
+
+
+def _layer() -> bytes:
+    """An archive with one file of random bytes: a node that pulls it unpacks it too."""
+    content = os.urandom(LAYER_BYTES - tarfile.BLOCKSIZE - END_OF_ARCHIVE)
+    header = tarfile.TarInfo("kube-registry-proof")
+    header.size = len(content)
+    return header.tobuf() + content + bytes(END_OF_ARCHIVE)
 
 
 def remove_all(aws: Aws, bucket: str) -> int:

@@ -29,29 +29,47 @@ MEBIBYTE = 1024 * 1024
 
 
 class ProofStep:
-    """See wizard.step.Step; it changes nothing that stays, so its plan is always empty."""
+    """See wizard.step.Step; only pull Secrets stay, where the answers ask for them."""
 
     id = StepId.PROOF
 
     def inspect(self, ctx: Context) -> ProofFacts:
-        last = ctx.journal.last_verified(StepId.PROOF)
+        from wizard.steps import _proof_secrets
+
+        pull_secrets, last = _proof_secrets.look(ctx), ctx.journal.last_verified(StepId.PROOF)
         if last is None:
-            return ProofFacts()
+            return ProofFacts(pull_secrets=pull_secrets)
         return ProofFacts(
-            proven_at=datetime.fromisoformat(last["time"]), proven_for=str(last.get("probed", ""))
+            proven_at=datetime.fromisoformat(last["time"]),
+            proven_for=str(last.get("probed", "")),
+            pull_secrets=pull_secrets,
         )
 
-    def plan(self, answers: Answers, facts: FactBook) -> Plan:  # noqa: ARG002 - of the protocol
-        return Plan()
+    def plan(self, answers: Answers, facts: FactBook) -> Plan:
+        from wizard.steps import _proof_secrets
+
+        return _proof_secrets.plan(answers, facts.proof or ProofFacts())
 
     def apply(self, ctx: Context, change: Change, entry: Entry) -> Receipt:  # noqa: ARG002 - of the protocol
-        raise wizard_error("nothing-to-apply", "The proof has nothing to carry out.", fix="Report this.")
+        from wizard.steps import _proof_secrets
+
+        return _proof_secrets.apply(ctx, change)
 
     def verify(self, ctx: Context) -> tuple[Check, ...]:
         from wizard.steps._proof_image import LAYER_BYTES, ProofImage
 
-        image = ProofImage()
+        image = ProofImage(_architecture(ctx))
         writing = partial(_writing, ctx)
+        pods = tuple(
+            Check(
+                f"pull-in-{namespace}",
+                f"let a Pod in the namespace {namespace} pull it",
+                writing(partial(_pull_in, ctx, image, namespace)),
+                writes=True,
+                after=("pull",),
+            )
+            for namespace in ctx.answers.proof.pull_secret_namespaces
+        )
         return (
             Check("anonymous", "without a login: refused", partial(_check_anonymous, ctx)),
             Check("wrong-password", "with a wrong password: refused", partial(_check_wrong, ctx)),
@@ -77,8 +95,13 @@ class ProofStep:
                 writes=True,
                 after=("pull",),
             ),
+            *pods,
             Check(
-                "removed", "remove it from the bucket", partial(_remove, ctx), writes=True, after=("stored",)
+                "removed",
+                "remove it from the bucket",
+                partial(_remove, ctx),
+                writes=True,
+                after=("stored", *(check.name for check in pods)),
             ),
         )
 
@@ -92,11 +115,15 @@ class ProofStep:
             deploy.balancer_hostname if deploy else "",
             answers.bucket.name,
             answers.deploy.image,
+            *sorted(answers.proof.pull_secret_namespaces),
         )
         return " ".join(parts)
 
-    def undo(self, ctx: Context, entry: Entry, *, delete_bucket: str = "") -> str:  # noqa: ARG002 - as above
-        return "The proof left nothing behind."
+    def undo(self, ctx: Context, entry: Entry, *, delete_bucket: str = "") -> str:
+        from wizard.steps import _proof_secrets
+
+        del delete_bucket
+        return _proof_secrets.undo(ctx, entry)
 
 
 def snippets(answers: Answers, endpoints: Endpoints, programs: Collection[str]) -> tuple[str, ...]:
@@ -208,6 +235,18 @@ def _pull(ctx: Context, image: "ProofImage") -> CheckResult:
     with _registry(ctx, _login(ctx)) as registry:
         came_from = image.pull(registry)
     return CheckResult.passed(f"{image.manifest_digest}{came_from and f', its layer from {came_from}'}")
+
+
+def _pull_in(ctx: Context, image: "ProofImage", namespace: str) -> CheckResult:
+    from wizard.steps._proof_pod import pull_in
+
+    return pull_in(ctx, namespace, image.tag, _architecture(ctx))
+
+
+def _architecture(ctx: Context) -> str:
+    """Of the nodes; the commonest one where it is not known."""
+    found = ctx.facts.connect.node_architectures if ctx.facts.connect else ()
+    return found[0] if found else "amd64"
 
 
 def _find(ctx: Context, image: "ProofImage") -> CheckResult:

@@ -2,5 +2,6 @@
 
 from wizard.practice.node.agent import NodeAgent
 from wizard.practice.node.ports import PodPorts
+from wizard.practice.node.pulling import Route
 
-__all__ = ["NodeAgent", "PodPorts"]
+__all__ = ["NodeAgent", "PodPorts", "Route"]

@@ -15,6 +15,7 @@ from wizard.practice.node.machine import Machine
 from wizard.practice.node.pod import PodRunner
 from wizard.practice.node.ports import PodPorts
 from wizard.practice.node.process import Warden
+from wizard.practice.node.pulling import Puller, Route
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ RETRY_S = 1.0
 class NodeAgent:
     """`run_dir` gets a private directory for each agent: files of Secrets stand in there while Pods run.
 
+    `route` leads to the registries of its world, whose images are really pulled then.
     `is_scheduler` makes it bind Pods that nobody has scheduled: for an API server that runs alone.
     """
 
@@ -40,6 +42,7 @@ class NodeAgent:
         region: str,
         zone: str,
         is_scheduler: bool = False,
+        route: Route | None = None,
     ) -> None:
         self._machine = Machine(node_name, provider_id, region, zone)
         self._directory = run_dir / node_name
@@ -51,6 +54,7 @@ class NodeAgent:
         self._lock = threading.Lock()
         self._runners: dict[str, PodRunner] = {}
         self._pulled: set[str] = set()
+        self._puller = Puller(route) if route else None
         self._warden: Warden | None = None
         self._stopping = threading.Event()
         self._node_lost = threading.Event()
@@ -142,6 +146,7 @@ class NodeAgent:
             events=self._events,
             warden=self._warden,
             pulled=self._pulled,
+            puller=self._puller,
         )
         with self._lock:
             if self._stopping.is_set():

@@ -9,9 +9,10 @@ from pathlib import Path
 from wizard.practice.kubeclient import Obj
 from wizard.practice.kubevents import EventRecorder, EventType, timestamp
 from wizard.practice.node.environment import ConfigError, Lookup
-from wizard.practice.node.images import Image, InvalidImageName, PullError, resolve
+from wizard.practice.node.images import Image, InvalidImageName, PullError
 from wizard.practice.node.launch import Launch, PortMap, prepare
 from wizard.practice.node.logs import LogRing
+from wizard.practice.node.podimages import PodImages
 from wizard.practice.node.ports import PodPorts
 from wizard.practice.node.probing import Probing
 from wizard.practice.node.process import Process, Warden
@@ -35,6 +36,7 @@ class Surroundings:
     events: EventRecorder
     warden: Warden
     pulled: set[str]
+    images: PodImages
     on_change: Callable[[], None]
 
 
@@ -113,7 +115,7 @@ class Container:
         text, delay_s = self._spec["image"], BACK_OFF_S
         while not self._stopping.is_set():
             try:
-                image = resolve(text)
+                image = self._around.images.get(text, self._spec, self._tell_secret)
             except InvalidImageName as error:
                 self._fail("InvalidImageName", str(error), f"Failed to apply default image tag: {error}")
             except PullError as error:
@@ -135,6 +137,11 @@ class Container:
             self._wait(delay_s)
             delay_s = min(delay_s * 2, LONGEST_BACK_OFF_S)
         return None
+
+    def _tell_secret(self, names: str) -> None:
+        doubt = "attempting to pull the image may not succeed."
+        message = f"Unable to retrieve some image pull secrets ({names}); {doubt}"
+        self._emit("Warning", "FailedToRetrieveImagePullSecret", message)
 
     def _tell_pulled(self, text: str) -> None:
         is_latest = ":" not in text.rpartition("/")[2] or text.endswith(":latest")

@@ -17,6 +17,7 @@ Program = Literal["registry", "sleeper"]
 
 STAND_IN = [sys.executable, "-m", "wizard.practice.registry"]
 
+ELSEWHERE = {"docker.io", "registry.k8s.io", "quay.io", "ghcr.io", "gcr.io", "public.ecr.aws"}
 REGISTRY_NAMES = {"registry", "distribution"}
 SLEEPERS = {"docker.io/library/busybox", "docker.io/library/alpine", "registry.k8s.io/pause"}
 # Releases of distribution by major and minor version (github.com/distribution/distribution/releases).
@@ -90,8 +91,8 @@ class Image:
         )
 
 
-def resolve(text: str) -> Image:
-    """Raises PullError in a runtime's words for an image that the practice world does not have."""
+def split(text: str) -> tuple[str, str, str]:
+    """Complete name, tag and digest; raises InvalidImageName."""
     found = REFERENCE.fullmatch(text)
     if not found:
         reason = "repository name must be lowercase" if text != text.lower() else "invalid reference format"
@@ -100,7 +101,23 @@ def resolve(text: str) -> Image:
         )
     name, digest = _complete(found["name"]), found["digest"] or ""
     tag = found["tag"] or ("" if digest else "latest")
-    full = f"{name}:{tag}" if tag else f"{name}@{digest}"
+    return name, tag, digest
+
+
+def full_name(name: str, tag: str, digest: str) -> str:
+    return f"{name}:{tag}" if tag else f"{name}@{digest}"
+
+
+def is_of_this_world(name: str) -> bool:
+    """Whether its registry may be one of this world, and it is not known by name as a program."""
+    host = name.partition("/")[0]
+    return host not in ELSEWHERE and name.rpartition("/")[2] not in REGISTRY_NAMES
+
+
+def resolve(text: str) -> Image:
+    """Raises PullError in a runtime's words for an image that the practice world does not have."""
+    name, tag, digest = split(text)
+    full = full_name(name, tag, digest)
     prefix = f'failed to pull and unpack image "{full}": failed to resolve reference "{full}": '
     if name in SLEEPERS:
         return Image(name, tag, digest, "sleeper", 0)

@@ -10,8 +10,10 @@ from wizard.practice.kubeclient import KubeClient, KubeError, Obj, path_of
 from wizard.practice.kubevents import EventRecorder, timestamp
 from wizard.practice.node.container import Container, Surroundings
 from wizard.practice.node.logs import LogRing
+from wizard.practice.node.podimages import PodImages
 from wizard.practice.node.ports import PodPorts
 from wizard.practice.node.process import Warden
+from wizard.practice.node.pulling import Puller
 from wizard.practice.node.status import pod_status
 from wizard.practice.node.volumes import MountError, Volumes
 
@@ -37,6 +39,7 @@ class PodRunner:
         events: EventRecorder,
         warden: Warden,
         pulled: set[str],
+        puller: Puller | None = None,
     ) -> None:
         self.pod, self._client, self._events, self._ports = pod, client, events, ports
         meta = pod["metadata"]
@@ -53,6 +56,7 @@ class PodRunner:
             events=events,
             warden=warden,
             pulled=pulled,
+            images=PodImages(pod, self._look_up, puller),
             on_change=self._changed,
         )
         self._containers = [Container(spec, around) for spec in pod["spec"]["containers"]]
@@ -94,6 +98,10 @@ class PodRunner:
             sources += container.get("envFrom") or ()
             if any((source.get(key) or {}).get("name") == name for source in sources for key in keys):
                 return True
+        if kind == "secret" and any(
+            each.get("name") == name for each in self.pod["spec"].get("imagePullSecrets") or ()
+        ):
+            return True
         return self._volumes.uses(kind, name)
 
     def poke(self) -> None:

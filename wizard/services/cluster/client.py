@@ -1,5 +1,6 @@
 """`Cluster`: the verbs that the steps need, in one namespace of one context."""
 
+import copy
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,12 @@ class Cluster:
         self.warnings: Lines = []
         self._lock = threading.Lock()
         self._transport = Transport(chosen, endpoints, aws)
+
+    def in_namespace(self, namespace: str) -> "Cluster":
+        """The same connection, for another namespace; it must not be closed by itself."""
+        other = copy.copy(self)
+        other.namespace = namespace
+        return other
 
     def version(self) -> str:
         """Such as v1.37.2; raises Unreachable within 10 s where the server does not answer."""
