@@ -291,7 +291,9 @@ def _explain(error: ErrorDetails, source: str) -> Problem:
         return Problem("answers-unknown-key", f"{source}: there is no key {key}.", "", fix)
     given = error.get("input")
     reason = str(error.get("ctx", {}).get("error", "")) or f"{error['msg']}."
-    shown = f" ({given!r})" if isinstance(given, str | int | float) else ""
+    # A URL may have a password in it, which would go into the log with what is shown.
+    is_open = isinstance(given, str | int | float) and "@" not in str(given)
+    shown = f" ({given!r})" if is_open else ""
     fix = f"Correct {key} in {source}."
     if error["type"] == "literal_error" and isinstance(given, str):
         valid = _literals(where)

@@ -231,4 +231,9 @@ def proxy_url(text: str) -> str:
     url = urlsplit(text)
     if url.scheme not in {"http", "https"} or not url.hostname:
         return "A proxy looks like http://proxy.example.com:3128."
+    if "@" in url.netloc:
+        return (
+            "Answers are kept on the disk, so a proxy's user and password may not stand in them. Leave "
+            "endpoints.proxy empty, and put the whole URL into the environment as HTTPS_PROXY."
+        )
     return ""

@@ -71,7 +71,7 @@ def test_bad_bucket_names(name: str) -> None:
             ["1.1.1.1", "127.0.0.1:5353", "::1"],
             ["dns.example.com", "1.1.1.1:x", "1.1.1.1:0"],
         ),
-        (rules.proxy_url, ["http://p:3128"], ["p:3128", "ftp://p"]),
+        (rules.proxy_url, ["http://p:3128"], ["p:3128", "ftp://p", "http://me:pw@p:3128", "http://me@p"]),
         (
             rules.image,
             ["registry:3.1.1", "a.b/c/registry:2", "registry@sha256:" + "0" * 64],

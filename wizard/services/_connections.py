@@ -79,7 +79,7 @@ def _of_proxy(causes: list[BaseException], where: str, proxy: str, raw: str) -> 
         if status == http.client.PROXY_AUTHENTICATION_REQUIRED:
             why, fix = (
                 "It wants a user and a password.",
-                "Put them into endpoints.proxy: http://user:pass@host.",
+                "Leave endpoints.proxy empty, and set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT.",
             )
         elif status in {502, 503, 504}:
             why = "It knows no way to that name: the name is not found, or nobody answers there."
