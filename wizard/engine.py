@@ -33,6 +33,7 @@ from wizard.events import (
     to_json,
 )
 from wizard.facts import FactBook
+from wizard.found import found
 from wizard.journal import Entry, Journal
 from wizard.parallel import side_by_side
 from wizard.place import Place, Side, Sight, homes, look
@@ -179,6 +180,8 @@ class Engine:
                 self.emit(plan.event(step))
             raise consent_needed(open_consents)
         if not any(plan.changes for plan in plans.values()):
+            for step in STEPS:
+                self._remember(step, self.journal.standing(step))
             self._verify_all(plans)
             return
         for step in STEPS:
@@ -196,6 +199,7 @@ class Engine:
                 raise self._stopped(problem)
             if plan.consents:
                 raise consent_needed(plan.consents)
+            self._remember(step, self.journal.standing(step))
             if step is StepId.HTPASSWD and plan.changes and self._keep:
                 self._keep()
             for change in plan.changes:
@@ -218,15 +222,28 @@ class Engine:
         """What stands, as it is taken back: the last step first, its newest change first."""
         return sorted(self.journal.standing(), key=lambda e: (STEPS.index(e.step), e.number), reverse=True)
 
+    def prepare_undo(self) -> None:
+        """Looks, and remembers what the journal has never known; raises Refused where that is of no use."""
+        self._look_before_undo()
+        assert self._sight is not None
+        if moved := self._moved():
+            raise Refused(moved)
+        for problem in self._sight.unseen.values():
+            if not self.journal.entries():
+                raise Refused(problem)  # there may be anything
+            return
+        for step in STEPS:
+            plan = self.plan(step)
+            if not plan.blockers and not plan.consents:
+                self._remember(step, self.journal.entries(step))
+
     def undo(self, *, delete_bucket: str = "") -> list[Problem]:
         """Takes back what the journal says, the last step first; returns what had to be left, and why.
 
         Raises Refused where the setup lives elsewhere, or nothing of it can be reached from here.
         """
         left: list[Problem] = []
-        self._look_before_undo()
-        if moved := self._moved():
-            raise Refused(moved)
+        self.prepare_undo()
         entries = self.to_undo()
         out_of_reach = [problem for entry in entries if (problem := self._out_of_reach(entry))]
         if entries and len(out_of_reach) == len(entries):
@@ -363,6 +380,15 @@ class Engine:
         if away:
             raise WizardError(away[0])
         return told
+
+    def _remember(self, step: StepId, known: Sequence[Entry]) -> None:
+        """Records what is marked as ours, and as wanted, but not among what is known of it."""
+        for each in found(step, self.answers, self.facts, known):
+            self._settle()
+            with self.journal.intend(step, each.change) as entry:
+                entry.note(found=True)
+                entry.done(each.receipt)
+            self.emit(Noted(step, f"Found as this setup's own, and remembered: {each.change.summary}"))
 
     def _look_before_undo(self) -> None:
         """Undo asks for facts of its own; what cannot be seen now is left unknown."""
