@@ -21,7 +21,7 @@ from wizard.errors import ExitCode, Problem, Refused, WizardError
 from wizard.events import STEPS, Emit, RunFinished, RunStarted, StepId, StepStatus
 from wizard.output import TITLES, JsonLines, Narrator, plain
 from wizard.overview import overview
-from wizard.passwords import Passwords
+from wizard.passwords import Passwords, ask_secrets
 from wizard.services import Services
 from wizard.state import SetupDirectory, find_setup, state_root
 from wizard.vault import Vault
@@ -64,6 +64,7 @@ def plan(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading.
     directory = SetupDirectory(root, answers.setup)
     engine = _engine(directory, answers, emit, cancel)
     engine.vault.read_environment(answers.htpasswd.users, os.environ)
+    ask_secrets(engine.vault, answers.certificate, is_json=options.json)
     emit(RunStarted("plan", answers.setup, STEPS))
     plans = engine.survey()
     for step, planned in plans.items():
@@ -81,6 +82,7 @@ def apply(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading
     with directory.lock(f"apply -a {options.answers}"):
         engine = _engine(directory, answers, emit, cancel)
         engine.vault.read_environment(answers.htpasswd.users, os.environ)
+        ask_secrets(engine.vault, answers.certificate, is_json=options.json)
         emit(RunStarted("apply", answers.setup, STEPS))
         passwords = Passwords(engine.vault, engine.journal, options.passwords_to, is_json=options.json)
         before = len(engine.journal.entries())

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from wizard.answers import CertificateAnswers
 from wizard.errors import Problem, Refused, WizardError
 from wizard.journal import Journal
-from wizard.vault import Vault
+from wizard.vault import EAB_HMAC, PKCS12_PASSWORD, Vault
 
 
 class Passwords:
@@ -80,6 +81,19 @@ class Passwords:
     def _known(self, user: str) -> str:
         password = self._vault.password(user)
         return password.get_secret_value() if password else ""
+
+
+def ask_secrets(vault: Vault, wanted: CertificateAnswers, *, is_json: bool) -> None:
+    """Asks a person for what a certificate needs and neither answers nor environment may or do hold."""
+    needed = {
+        PKCS12_PASSWORD: f"Password of {wanted.pkcs12_file} (Enter for none): " if wanted.pkcs12_file else "",
+        EAB_HMAC: f"HMAC key of the CA's customer {wanted.eab_kid}: " if wanted.eab_kid else "",
+    }
+    if is_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    for variable, question in needed.items():
+        if question and vault.secret(variable) is None:
+            vault.keep(variable, getpass.getpass(question, stream=sys.stderr))
 
 
 def _ask(vault: Vault, user: str) -> None:

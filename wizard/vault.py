@@ -10,9 +10,15 @@ from pydantic import SecretStr
 from wizard import rules
 from wizard.errors import Problem, Refused
 
+EAB_HMAC = "KUBE_REGISTRY_EAB_HMAC"
+PKCS12_PASSWORD = "KUBE_REGISTRY_PKCS12_PASSWORD"  # noqa: S105 - the name of a variable
+
 
 class Vault:
-    """Passwords by user; thread-safe as far as dict operations are."""
+    """Passwords by user, and secrets by the variable that may hold them.
+
+    Thread-safe as far as dict operations are.
+    """
 
     def __init__(self) -> None:
         self._passwords: dict[str, SecretStr] = {}

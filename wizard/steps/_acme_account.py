@@ -13,8 +13,8 @@ from wizard.services.cluster import SecretContents
 from wizard.step import Change, Context, Receipt
 from wizard.steps._acme_limits import limits_remembered, refuse_if_limited
 from wizard.steps._acme_look import account_in
-from wizard.steps._acme_plan import EAB_VARIABLE
 from wizard.steps._acme_secret import PRODUCTION_SLOT, Slot, put_account
+from wizard.vault import EAB_HMAC
 
 ACCOUNT_KEY_TYPE = "ecdsa-p256"
 
@@ -97,7 +97,7 @@ def _client(ctx: Context, directory: str, key_pem: bytes) -> Acme:
 
 def _sign_up(ctx: Context, acme: Acme, directory: str) -> str:
     wanted, ledger = ctx.answers.certificate, Attempts(ctx.journal.path)
-    hmac_key = ctx.vault.secret(EAB_VARIABLE)
+    hmac_key = ctx.vault.secret(EAB_HMAC)
     binding = (wanted.eab_kid, hmac_key or SecretStr("")) if wanted.eab_kid else None
     refuse_if_limited(ctx, directory)
     ledger.note(attempts.ACCOUNT, directory)

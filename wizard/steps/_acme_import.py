@@ -11,8 +11,7 @@ from wizard.step import Context, Receipt
 from wizard.steps._acme_chain import chain_in, extra_roots
 from wizard.steps._acme_plan import why_needed
 from wizard.steps._acme_secret import install
-
-PASSWORD_VARIABLE = "KUBE_REGISTRY_PKCS12_PASSWORD"  # noqa: S105 - the name of a variable
+from wizard.vault import PKCS12_PASSWORD
 
 
 def bring_in(ctx: Context) -> Receipt:
@@ -34,7 +33,7 @@ def read_pair(ctx: Context) -> tuple[bytes, bytes]:
     """Chain, put in order and completed, and key from the files of the answers; raises WizardError."""
     wanted = ctx.answers.certificate
     if wanted.pkcs12_file:
-        password = ctx.vault.secret(PASSWORD_VARIABLE)
+        password = ctx.vault.secret(PKCS12_PASSWORD)
         bundle = _read(wanted.pkcs12_file, "pkcs12_file")
         pem, key_pem = certificates.read_pkcs12(bundle, password, wanted.pkcs12_file)
     else:

@@ -18,8 +18,9 @@ from wizard.steps._acme_chain import chain_in
 from wizard.steps._acme_checks import leniently
 from wizard.steps._acme_import import with_files
 from wizard.steps._acme_methods import MANUAL, kind_of
-from wizard.steps._acme_plan import EAB_VARIABLE, REHEARSE, needs_account, why_needed
+from wizard.steps._acme_plan import REHEARSE, needs_account, why_needed
 from wizard.steps._acme_secret import PRODUCTION_SLOT, Slot
+from wizard.vault import EAB_HMAC
 
 WRONG_CLOCK_S = 300
 REHEARSAL_HOLDS = timedelta(days=7)
@@ -149,7 +150,7 @@ def _try_webroot(ctx: Context) -> Learn:
 
 
 def _try_binding(ctx: Context, facts: CertificateFacts) -> Learn:
-    if not (ctx.answers.certificate.eab_kid and needs_account(facts)) or ctx.vault.secret(EAB_VARIABLE):
+    if not (ctx.answers.certificate.eab_kid and needs_account(facts)) or ctx.vault.secret(EAB_HMAC):
         return lambda facts: facts
     return partial(
         blocked,
@@ -157,7 +158,7 @@ def _try_binding(ctx: Context, facts: CertificateFacts) -> Learn:
             "eab-hmac-missing",
             "The HMAC key of the external account binding is not known.",
             "It is a secret, so it does not stand in the answers.",
-            f"Set {EAB_VARIABLE} to the HMAC key that the CA gave you with the key ID.",
+            f"Set {EAB_HMAC} to the HMAC key that the CA gave you with the key ID.",
         ),
     )
 

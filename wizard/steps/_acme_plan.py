@@ -11,7 +11,6 @@ from wizard.step import Change, Consent, Plan
 
 REGISTER, ISSUE, IMPORT = "register-account", "issue-certificate", "import-certificate"
 REHEARSE = "rehearse-issuance"
-EAB_VARIABLE = "KUBE_REGISTRY_EAB_HMAC"
 HTTP_METHODS = ("webroot", "standalone")
 LIVE = "/etc/letsencrypt/live"  # where certbot keeps what it got
 BY_DNS = "dns-route53 renews it from anywhere, whatever the name leads to."
