@@ -8,7 +8,7 @@ from wizard.answers import from_mapping
 from wizard.endpoints import Endpoints
 from wizard.facts import CertificateFacts, ChainFacts, DeployFacts, FactBook, UserFacts
 from wizard.step import Plan
-from wizard.steps._proof_image import blob_key
+from wizard.steps._proof_blobs import blob_key
 from wizard.steps.proof import ProofStep, snippets
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)

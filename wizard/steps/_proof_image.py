@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import secrets
 import tarfile
 from collections.abc import Iterator
@@ -14,23 +13,23 @@ from wizard.errors import WizardError, wizard_error
 from wizard.services.aws import Aws
 from wizard.services.aws.errors import FOREIGN
 from wizard.services.registry import MANIFEST_TYPE, Registry, digest_of
+from wizard.steps._proof_blobs import (
+    FILE,
+    LAYER_BYTES,
+    TAG,
+    are_ours,
+    blob_key,
+    linked,
+    without_foreign,
+)
 from wizard.steps._s3_probe import remove_versions
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# More than one chunk of the registry's S3 driver (10 MiB), so that it has to upload in parts.
-LAYER_BYTES = 11 * 1024 * 1024
 END_OF_ARCHIVE = 2 * tarfile.BLOCKSIZE
-ROOT = "docker/registry/v2/"
-REPOSITORY = f"{ROOT}repositories/{names.PROOF_REPOSITORY}/"
+REPOSITORY = f"docker/registry/v2/repositories/{names.PROOF_REPOSITORY}/"
 BATCH = 1000  # S3 DeleteObjects
-
-
-def blob_key(digest: str) -> str:
-    """Where the registry keeps a blob (distribution, registry/storage/paths.go)."""
-    hexadecimal = digest.removeprefix("sha256:")
-    return f"{ROOT}blobs/sha256/{hexadecimal[:2]}/{hexadecimal}/data"
 
 
 class ProofImage:
@@ -38,7 +37,7 @@ class ProofImage:
 
     def __init__(self, architecture: str = "amd64") -> None:
         self._architecture = architecture
-        self.tag = f"proof-{secrets.token_hex(8)}"
+        self.tag = f"{TAG}{secrets.token_hex(8)}"
         self.layer_digest = ""
         self.manifest_digest = ""
 
@@ -94,21 +93,23 @@ class ProofImage:
 def _layer() -> bytes:
     """An archive with one file of random bytes: a node that pulls it unpacks it too."""
     content = os.urandom(LAYER_BYTES - tarfile.BLOCKSIZE - END_OF_ARCHIVE)
-    header = tarfile.TarInfo("kube-registry-proof")
+    header = tarfile.TarInfo(FILE)
     header.size = len(content)
     return header.tobuf() + content + bytes(END_OF_ARCHIVE)
 
 
 def remove_all(aws: Aws, bucket: str) -> int:
-    """Removes all of the proof repository, of earlier proofs too, and its blobs by their exact keys.
+    """Removes what proofs have pushed, earlier ones too: links, tags, and the blobs by their exact keys.
 
-    The blobs go first: an interrupted run leaves the links by which the next one finds them. Raises
-    WizardError where something is left.
+    What somebody else has put into the proof's repository stays. The blobs go first: an interrupted run
+    leaves the links by which the next one finds them. Raises WizardError where something is left.
     """
     client = aws.client("s3")
     with aws.explained("s3:DeleteObject"):
-        keys = list(_keys(client, bucket, REPOSITORY))
-        blobs = sorted({blob_key(digest) for digest in _digests(keys)})
+        found = list(_keys(client, bucket, REPOSITORY))
+        all_linked = linked(found)
+        ours = are_ours(client, bucket, all_linked)
+        keys, blobs = without_foreign(found, all_linked - ours), sorted(map(blob_key, ours))
         _delete(client, bucket, blobs)
         _delete(client, bucket, keys)
         uploads = client.list_multipart_uploads(Bucket=bucket, Prefix=REPOSITORY).get("Uploads", [])
@@ -116,10 +117,11 @@ def remove_all(aws: Aws, bucket: str) -> int:
             client.abort_multipart_upload(
                 Bucket=bucket, Key=upload.get("Key", ""), UploadId=upload.get("UploadId", "")
             )
-        left = [key for prefix in (REPOSITORY, *blobs) for key in _keys(client, bucket, prefix)]
+        still_there = [key for prefix in (REPOSITORY, *blobs) for key in _keys(client, bucket, prefix)]
+        left = without_foreign(still_there, all_linked - ours)
     # Only a bucket with versions has more to remove, and not everybody may list them.
     with suppress(*FOREIGN):
-        for prefix in (*blobs, REPOSITORY):
+        for prefix in (*blobs, *([REPOSITORY] if ours == all_linked else keys)):
             remove_versions(client, bucket, prefix)
     if left:
         raise wizard_error(
@@ -141,12 +143,6 @@ def _keys(client: "S3Client", bucket: str, prefix: str) -> Iterator[str]:
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for found in page.get("Contents", []):
             yield found.get("Key", "")
-
-
-def _digests(keys: list[str]) -> Iterator[str]:
-    for key in keys:
-        if found := re.search(r"/(?:_layers|_manifests/revisions)/sha256/([0-9a-f]{64})/link$", key):
-            yield f"sha256:{found[1]}"
 
 
 def _delete(client: "S3Client", bucket: str, keys: list[str]) -> None:

@@ -56,7 +56,8 @@ class ProofStep:
         return _proof_secrets.apply(ctx, change)
 
     def verify(self, ctx: Context) -> tuple[Check, ...]:
-        from wizard.steps._proof_image import LAYER_BYTES, ProofImage
+        from wizard.steps._proof_blobs import LAYER_BYTES
+        from wizard.steps._proof_image import ProofImage
 
         image = ProofImage(_architecture(ctx))
         writing = partial(_writing, ctx)

@@ -22,7 +22,8 @@ from wizard.practice.world import DOMAIN, HOSTED_ZONE, World
 from wizard.services import Services
 from wizard.services.registry import Registry
 from wizard.steps import proof
-from wizard.steps._proof_image import LAYER_BYTES, ProofImage, blob_key, remove_all
+from wizard.steps._proof_blobs import LAYER_BYTES, blob_key
+from wizard.steps._proof_image import ProofImage, remove_all
 from wizard.steps.deploy import DeployStep
 from wizard.steps.proof import ProofStep
 

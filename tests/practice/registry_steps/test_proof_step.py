@@ -11,7 +11,8 @@ from wizard.events import CheckStatus
 from wizard.practice.world import DOMAIN, HOSTED_ZONE
 from wizard.services.registry import Registry
 from wizard.steps import _proof_image, proof
-from wizard.steps._proof_image import LAYER_BYTES, ProofImage, remove_all
+from wizard.steps._proof_blobs import LAYER_BYTES, blob_key
+from wizard.steps._proof_image import ProofImage, remove_all
 from wizard.steps.deploy import DeployStep
 from wizard.steps.proof import ProofStep
 
@@ -67,8 +68,27 @@ def test_what_an_interrupted_proof_left_is_removed_and_nothing_else(rig: Any) ->
         assert remove_all(rig.services.aws, rig.answers.bucket.name) > 4
         assert registry.has_blob("team/app", other)
     assert [key for key in keys(rig) if names.PROOF_REPOSITORY in key] == []
-    assert [key for key in keys(rig) if "/blobs/" in key] == [_proof_image.blob_key(other)]
+    assert [key for key in keys(rig) if "/blobs/" in key] == [blob_key(other)]
     assert STEP.verify(context)[-1].run().status is CheckStatus.PASSED
+
+
+def test_what_a_person_put_beside_it_stays(rig: Any) -> None:
+    """Their blobs may be those of other repositories: a mounted layer is linked, not copied."""
+    s3, bucket = rig.services.aws.client("s3"), rig.answers.bucket.name
+    login = proof._login(rig.context(STEP))
+    with Registry(DOMAIN, rig.services.endpoints, login=login) as registry:
+        layer = registry.push_blob("people/tool", b"\x1f\x8b" + b"x" * (LAYER_BYTES - 2))
+        settings = registry.push_blob("people/tool", b'{"architecture": "amd64"}')
+        before, theirs = keys(rig), []
+        for digest in (layer, settings):
+            hexadecimal = digest.removeprefix("sha256:")
+            theirs.append(f"{_proof_image.REPOSITORY}_layers/sha256/{hexadecimal}/link")
+            s3.put_object(Bucket=bucket, Key=theirs[-1], Body=digest.encode())
+        ProofImage().push(registry)
+        remove_all(rig.services.aws, bucket)
+    assert set(keys(rig)) == {*before, *theirs}
+    for key in keys(rig):
+        s3.delete_object(Bucket=bucket, Key=key)
 
 
 def test_a_failed_pull_leaves_nothing_behind(rig: Any, monkeypatch: pytest.MonkeyPatch) -> None:
