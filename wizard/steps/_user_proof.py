@@ -3,6 +3,7 @@
 In that order, because a key that AWS has not spread yet is refused everywhere and would pass the second.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,8 @@ FRESH = timedelta(minutes=10)
 IN_A_ROW = 3
 MAY_PASS = frozenset({"aws-key-refused", "aws-signature-refused", "denied", "bucket-missing"})
 """Explicit denials, boundaries and the organisation's policies do not go away by waiting."""
+A_NAME = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)+")
+"""As Kubernetes wants names; neither half of a key of AWS looks so."""
 
 
 def prove_rights(ctx: Context, facts: UserFacts) -> CheckResult:
@@ -104,6 +107,8 @@ def _key(ctx: Context, facts: UserFacts) -> tuple[str, SecretStr]:
                     f"Write it anew: kubectl create secret generic {name} --from-literal=..., without echo.",
                 )
             )
+        if A_NAME.fullmatch(found):
+            raise WizardError(_a_name(name, "an access key ID" if found is key_id else "a secret access key"))
     if facts.secret_access_key_id and key_id != facts.secret_access_key_id:
         raise WizardError(
             Problem(
@@ -111,6 +116,15 @@ def _key(ctx: Context, facts: UserFacts) -> tuple[str, SecretStr]:
             )
         )
     return key_id, secret
+
+
+def _a_name(secret: str, what: str) -> Problem:
+    return Problem(
+        "secret-names-another",
+        f"The Secret {secret} does not hold {what}.",
+        "In its place stands a text that looks like a name, such as that of another Secret.",
+        f"Put the key's own two values there: kubectl edit secret {secret}.",
+    )
 
 
 def _is_fresh(facts: UserFacts) -> bool:
