@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from wizard import names
 from wizard.errors import AccessDenied, CredentialsError, NotFound, Problem, WizardError
+from wizard.events import StepId
 from wizard.facts import UserFacts
 from wizard.polling import NotReady, WaitedTooLong
 from wizard.services.aws.errors import FOREIGN, aws_error
@@ -23,7 +24,7 @@ from wizard.steps._s3_probe import S3Probe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SPREADING = "AWS is still spreading your new key; this is normal and takes under a minute."
+SPREADING = "AWS is still spreading the new key or policy; this is normal and takes under a minute."
 SPREAD_WITHIN_S = 120.0
 FRESH = timedelta(minutes=10)
 IN_A_ROW = 3
@@ -127,15 +128,17 @@ def _a_name(secret: str, what: str) -> Problem:
     )
 
 
-def _is_fresh(facts: UserFacts) -> bool:
+def _is_fresh(ctx: Context, facts: UserFacts) -> bool:
+    """Whether the key is new, or user and policy were changed a moment ago: IAM spreads that as slowly."""
     held = facts.secret_access_key_id
     made = [key.created for key in facts.access_keys if key.access_key_id == held]
-    return any(datetime.now(UTC) - created < FRESH for created in made)
+    changed = [entry.time for entry in ctx.journal.entries(StepId.USER)]
+    return any(datetime.now(UTC) - time < FRESH for time in (*made, *changed))
 
 
 def _patiently(ctx: Context, facts: UserFacts, prove: "Callable[[], bool]") -> None:
-    """A fresh key gets time; what is refused for good, or still refused in the end, is raised as it is."""
-    if not _is_fresh(facts):
+    """What is fresh gets time; what is refused for good, or still refused in the end, is raised as it is."""
+    if not _is_fresh(ctx, facts):
         with _explained(ctx, facts):
             prove()
         return
@@ -152,7 +155,7 @@ def _patiently(ctx: Context, facts: UserFacts, prove: "Callable[[], bool]") -> N
             raise NotReady(SPREADING) from error
 
     try:
-        ctx.wait(attempt, what="the new key to work", deadline_s=SPREAD_WITHIN_S)
+        ctx.wait(attempt, what="the key to work", deadline_s=SPREAD_WITHIN_S)
     except WaitedTooLong as error:
         raise last[0] from error
 

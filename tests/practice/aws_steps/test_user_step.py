@@ -1,5 +1,6 @@
 """The user step against the practice world's IAM, S3 and cluster."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -143,7 +144,7 @@ class TestCreate:
 
 
 class SpreadOnceTold(list[Event]):
-    """Events as they come; with the first word of how a wait goes, AWS has spread every key."""
+    """Events as they come; with the first word of how a wait goes, AWS has spread every key and policy."""
 
     def __init__(self, server: AwsServer) -> None:
         super().__init__()
@@ -152,7 +153,7 @@ class SpreadOnceTold(list[Event]):
     def append(self, event: Event) -> None:
         super().append(event)
         if isinstance(event, WaitProgress):
-            self._server.settings.key_delay_s = 0.0
+            self._server.settings.key_delay_s, self._server.settings.fault = 0.0, None
 
 
 class TestSpreading:
@@ -162,9 +163,30 @@ class TestSpreading:
         rig.events = SpreadOnceTold(aws_server)
         rig.run(STEP)
         waits = [event.what for event in rig.events if isinstance(event, WaitStarted)]
-        assert "the new key to work" in waits
+        assert "the key to work" in waits
         seen = [event.detail for event in rig.events if isinstance(event, WaitProgress)]
         assert _user_proof.SPREADING in seen
+
+    @pytest.mark.parametrize("is_known", [True, False])
+    def test_an_old_key_gets_time_after_its_policy_was_changed(
+        self, is_known: bool, make_rig: MakeRig, aws_server: AwsServer
+    ) -> None:
+        rig = make_rig(wishes())
+        rig.carry_out(STEP)
+        old = [
+            dataclasses.replace(key, created=datetime(2020, 1, 1, tzinfo=UTC))
+            for key in rig.facts.user.access_keys
+        ]
+        facts = dataclasses.replace(rig.facts.user, access_keys=tuple(old))
+        if not is_known:
+            rig = make_rig(wishes(), journal="another.jsonl")
+        rig.events = SpreadOnceTold(aws_server)
+        aws_server.settings.fault = only_on("PutObject")
+        if is_known:
+            assert _user_proof.prove_rights(rig.context(STEP.id), facts).status is CheckStatus.PASSED
+        else:
+            with pytest.raises(AccessDenied):
+                _user_proof.prove_rights(rig.context(STEP.id), facts)
 
     def test_one_that_never_gets_live_fails_as_what_it_is(
         self, make_rig: MakeRig, aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch
