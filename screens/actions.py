@@ -27,6 +27,8 @@ class Action:
 QUIT = Action("ctrl+q", "quit", "Quit", "^Q")
 MORE = Action("f3", "advanced", "More fields", "F3")
 COMMANDS = Action("f4", "commands", "By hand", "F4")
+CHANGE = Action("f6", "change", "Change", "F6")
+UNDO = Action("f8", "undo", "Undo", "F8")
 MOVES = (
     Action("tab", "move(1)", "Next field", "Tab", is_hint=False),
     Action("shift+tab", "move(-1)", "Field before", "Shift+Tab", is_hint=False),
@@ -39,6 +41,8 @@ STEP_ACTIONS = (
     MORE,
     Action("escape", "back", "Back", "Esc"),
     COMMANDS,
+    CHANGE,
+    UNDO,
     Action("f5", "look", "Look again", "F5"),
     QUIT,
     Action("enter", "enter", "Take the answer", "Enter", is_hint=False),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 
-from screens.messages import Broken, Ended, Happened, Loaded, Looked, Opened, Standing, Suggested
+from screens.messages import Broken, Drifted, Ended, Happened, Loaded, Looked, Opened, Standing, Suggested
 from screens.session import Session
 from screens.start import StartScreen
 from screens.view import StepView
@@ -37,6 +37,7 @@ class WizardApp(App[int]):
         self.session = Session(self.post_message, enter)
         self.views = {step: StepView() for step in STEPS}
         self.setup = ""
+        self._undoing: StepId | None = None
         self._start_screen = StartScreen()
 
     def on_mount(self) -> None:
@@ -70,6 +71,52 @@ class WizardApp(App[int]):
         self.views[step].is_looking = False
         self.views[step].look_away()
         self.session.apply(step)
+        self._show(step)
+
+    def change(self, step: StepId) -> None:
+        """Makes a finished step's answers open; says first which later steps that puts in doubt."""
+        later = [each for each in STEPS[STEPS.index(step) + 1 :] if self.views[each].is_verified]
+        if not later:
+            self._changed(step, agrees=True)
+            return
+        from screens.forms import FORMS
+        from screens.modals import QuestionModal
+
+        listed = ", ".join(f"{STEPS.index(each) + 1} {FORMS[each].title}" for each in later)
+        question = (
+            f"When an answer changes, these steps are to be verified again: {listed}. What they made stays, "
+            "and is changed only where the new answer asks for it."
+        )
+        modal = QuestionModal(f"Change {FORMS[step].title}?", question, yes="Change it")
+        self.push_screen(modal, lambda agrees: self._changed(step, agrees=bool(agrees)))
+
+    def _changed(self, step: StepId, *, agrees: bool) -> None:
+        self.views[step].is_editing = agrees
+        if agrees and (screen := self.step_screen) and screen.step is step:
+            screen.show_fields()
+
+    def undo(self, step: StepId) -> None:
+        """Takes this step and those after it back, after a question that names what goes."""
+        from screens.forms import FORMS
+        from screens.modals import QuestionModal, TextModal
+
+        doomed = self.session.to_undo(step)
+        title = FORMS[step].title
+        if not doomed:
+            nothing = "Neither this step nor a later one has made anything that could be taken back."
+            self.push_screen(TextModal(f"Undo {title}", nothing))
+            return
+        listed = "\n".join(f"- {each}" for each in doomed)
+        question = (
+            f"This is taken back, in this order; what was there before gets its former values:\n{listed}"
+        )
+        modal = QuestionModal(f"Undo {title} and what came after it?", question, yes="Take it back")
+        self.push_screen(modal, lambda agrees: self._undo(step) if agrees else None)
+
+    def _undo(self, step: StepId) -> None:
+        self._undoing = step
+        self.views[step].begin_undo()
+        self.session.undo(step)
         self._show(step)
 
     def go_on(self, step: StepId) -> None:
@@ -171,6 +218,9 @@ class WizardApp(App[int]):
     async def on_loaded(self, message: Loaded) -> None:
         await self._start_screen.show_setups(message.setups)
 
+    def on_drifted(self, message: Drifted) -> None:
+        self._start_screen.show_drift(message)
+
     def on_broken(self, message: Broken) -> None:
         self._start_screen.show_problem(message.problem)
 
@@ -219,7 +269,7 @@ class WizardApp(App[int]):
                 screen.fill(table, key, value)
 
     def on_happened(self, message: Happened) -> None:
-        step = getattr(message.event, "step", None)
+        step = self._undoing or getattr(message.event, "step", None)
         if isinstance(step, StepId):
             self.views[step].take(message.event)
             self._show(step)
@@ -234,11 +284,24 @@ class WizardApp(App[int]):
         if message.problem is not None:
             view.problem = message.problem
             view.status = StepStatus.INTERRUPTED if message.problem.code == "cancelled" else StepStatus.FAILED
+        if message.job == "undo":
+            self._undone(message.step)
         self._show(message.step)
         if (screen := self.step_screen) and screen.step is message.step:
             screen.show_finished()
 
     # Inside
+
+    def _undone(self, step: StepId) -> None:
+        """What came of it stays on the screen; how the steps stand now is asked for."""
+        self._undoing = None
+        for each in STEPS[STEPS.index(step) :]:
+            self.views[each].status, self.views[each].plan = StepStatus.UNDONE, None
+        for each in STEPS[STEPS.index(step) + 1 :]:
+            self.views[each].look_away()
+        self.session.stand()
+        if (screen := self.step_screen) and screen.step is step:
+            screen.action_look()
 
     def _show_job_problem(self, problem: Problem) -> None:
         screen = self.step_screen

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Button, Checkbox, Input, Select, Static
 
-from screens.actions import COMMANDS, MORE, STEP_ACTIONS, bindings, hints
+from screens.actions import CHANGE, COMMANDS, MORE, STEP_ACTIONS, UNDO, bindings, hints
 from screens.fields import FieldRow, rows_of
 from screens.forms import FORMS, Form
 from screens.modals import QuestionModal
@@ -88,6 +88,8 @@ class StepScreen(SizedScreen):
         with Horizontal(id="buttons"):
             yield Button("Back", id="back", compact=True)
             yield Button(id="primary", variant="primary", compact=True)
+            yield Button("F6 Change", id="change", compact=True)
+            yield Button("F8 Undo", id="undo", compact=True)
         yield Static(id="hints", markup=False)
 
     def compose_fields(self) -> ComposeResult:
@@ -260,6 +262,10 @@ class StepScreen(SizedScreen):
             self.action_primary()
         elif event.button.id == "back":
             self.action_back()
+        elif event.button.id == "change":
+            self.action_change()
+        elif event.button.id == "undo":
+            self.action_undo()
 
     def action_look(self) -> None:
         if self.view.is_running or self.query(".-invalid"):
@@ -289,6 +295,26 @@ class StepScreen(SizedScreen):
             self.wizard.stop(self.step)
         else:
             self.wizard.go_back(self.step)
+
+    def action_change(self) -> None:
+        """Opens a finished step's answers, after a question where later steps build on it."""
+        if self.view.is_read_only:
+            self.wizard.change(self.step)
+
+    def show_fields(self) -> None:
+        """The answers may be changed now."""
+        self.render_view()
+        self._to_first_field()
+
+    def _to_first_field(self) -> None:
+        fields = self.query("#fields Input, #fields Checkbox, #fields Select")
+        first = next((each for each in fields if each.focusable), None)
+        if first is not None:
+            self.set_focus(first)
+
+    def action_undo(self) -> None:
+        if self.view.is_read_only:
+            self.wizard.undo(self.step)
 
     def action_advanced(self) -> None:
         self.toggle_class("-show-advanced")
@@ -373,6 +399,8 @@ class StepScreen(SizedScreen):
         view = self.view
         primary, back = self.query_one("#primary", Button), self.query_one("#back", Button)
         back.label = "Stop" if view.is_running else "Back"
+        self.query_one("#fields").disabled = view.is_read_only or view.is_running
+        self.set_class(view.is_read_only, "-done")
         primary.label = self._label(view)
 
     def render_hints(self) -> None:
@@ -382,12 +410,9 @@ class StepScreen(SizedScreen):
         first = list(self._enter_hints())
         if self.query_one("#body", VerticalScroll).max_scroll_y > 0:
             first.append("PgUp/PgDn Scroll")
-        hidden = {
-            each
-            for each, is_there in ((MORE, self._has_more()), (COMMANDS, self._has_commands()))
-            if not is_there
-        }
-        actions = [each for each in STEP_ACTIONS if each not in hidden]
+        is_done = self.view.is_read_only
+        is_there = {MORE: self._has_more(), COMMANDS: self._has_commands(), CHANGE: is_done, UNDO: is_done}
+        actions = [each for each in STEP_ACTIONS if is_there.get(each, True)]
         self._update("hints", Content(hints(first, actions, self.size.width - 2)))
 
     def _enter_hints(self) -> Iterator[str]:

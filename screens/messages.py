@@ -46,6 +46,16 @@ class Standing(Message):
         self.statuses = statuses
 
 
+class Drifted(Message):
+    """What has become of a setup of the first screen: a sentence, and whether all is well."""
+
+    def __init__(self, setup: str, words: str, *, is_well: bool) -> None:
+        super().__init__()
+        self.setup = setup
+        self.words = words
+        self.is_well = is_well
+
+
 class Looked(Message):
     """A field check is done: the plan for the answers as they were typed, or why there is none."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
+from screens.drift import Drift
 from screens.messages import Broken, Ended, Happened, Loaded, Looked, Opened, SetupRow, Standing, Suggested
 from wizard.errors import Problem, WizardError
 from wizard.events import STEPS, Event, PlanMade, StepId
@@ -23,6 +24,7 @@ from wizard.events import STEPS, Event, PlanMade, StepId
 if TYPE_CHECKING:
     from wizard.answers import Answers
     from wizard.engine import Engine
+    from wizard.looks import Looker
     from wizard.vault import Vault
 
 Document = dict[str, Any]
@@ -42,8 +44,10 @@ class Session:
         self._look_number = 0
         self._held = ExitStack()
         self._engine: Engine | None = None
+        self._looker: Looker | None = None
         self._root = Path()
         self._is_led_away = False
+        self._drift: Drift | None = None
         self.document: Document = {}
         self.cancel = threading.Event()
 
@@ -110,12 +114,24 @@ class Session:
         self.cancel.clear()
         self._jobs.put(lambda: self._job("apply", step, lambda: self._apply(step)))
 
-    def undo(self, delete_bucket: str = "") -> None:
-        self._jobs.put(lambda: self._job("undo", None, lambda: self._undo(delete_bucket)))
+    def to_undo(self, step: StepId) -> tuple[str, ...]:
+        """What undo of this step and those after it would take back, in that order."""
+        return tuple(entry.change.summary for entry in self._engine.to_undo(step)) if self._engine else ()
+
+    def undo(self, step: StepId) -> None:
+        """Takes this step and those after it back; what had to be left is the Ended problem."""
+        self._look_number += 1
+        self.cancel.clear()
+        self._jobs.put(lambda: self._job("undo", step, lambda: self._undo(step)))
 
     @property
     def vault(self) -> "Vault | None":
         return self._engine.vault if self._engine else None
+
+    @property
+    def looker(self) -> "Looker | None":
+        """Asks the world about single answers of the setup that is open."""
+        return self._looker
 
     def snippets(self) -> tuple[str, ...]:
         """Commands that use the registry as it is set up."""
@@ -137,6 +153,8 @@ class Session:
 
     def close(self) -> None:
         """Asks the job to stop between two requests, and waits at most two seconds."""
+        if self._drift is not None:
+            self._drift.stop()
         self.cancel.set()
         self._jobs.put(None)
         self._thread.join(QUIT_WAIT_S)
@@ -172,11 +190,13 @@ class Session:
             for view in overview(self._root)
         )
         self._post(Loaded(rows))
+        self._drift = Drift(self._root, self._post)
+        self._drift.look([row.name for row in rows if not row.is_undone])
 
     def _leave(self) -> None:
         self._held.close()
         self._held = ExitStack()
-        self._engine = None
+        self._engine = self._looker = None
         self._list()
 
     def _job(self, name: str, step: StepId | None, work: Callable[[], None]) -> None:
@@ -194,6 +214,8 @@ class Session:
         from wizard.overview import view
         from wizard.state import SetupDirectory
 
+        if self._drift is not None:
+            self._drift.stop()
         directory = SetupDirectory(self._root, setup)
         self._is_led_away = directory.exists
         self._held.close()
@@ -210,6 +232,8 @@ class Session:
             emit=self._tell,
             cancel=self.cancel,
         )
+        self._looker = self._new_looker(self._engine)
+        self._held.callback(self._looker.close)
         self.document = full.model_dump(mode="python")
         done = view(directory).done
         first = next((step for step in STEPS if step not in done), StepId.PROOF)
@@ -249,8 +273,8 @@ class Session:
         if step is StepId.CONNECT:
             self._suggest()
 
-    def _undo(self, delete_bucket: str) -> None:
-        left = self._refreshed().undo(delete_bucket=delete_bucket)
+    def _undo(self, step: StepId) -> None:
+        left = self._refreshed().undo(first=step)
         if left:
             raise WizardError(left[0])
 
@@ -312,6 +336,12 @@ class Session:
         }
 
     # Helpers
+
+    @staticmethod
+    def _new_looker(engine: "Engine") -> "Looker":
+        from wizard.looks import Looker
+
+        return Looker(lambda: (engine.answers, engine.services), engine.vault.secret)
 
     @staticmethod
     def _services(answers: "Answers") -> Any:

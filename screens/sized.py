@@ -7,7 +7,7 @@ from textual import events
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
-WIDE_COLUMNS = 100
+WIDE_COLUMNS, FULL_COLUMNS = 100, 80
 LEAST_COLUMNS, LEAST_ROWS = 60, 18
 
 
@@ -24,6 +24,7 @@ class SizedScreen(Screen[None]):
         columns, rows = event.size
         is_tiny = columns < LEAST_COLUMNS or rows < LEAST_ROWS
         self.set_class(columns >= WIDE_COLUMNS, "-wide")
+        self.set_class(columns < FULL_COLUMNS, "-narrow")
         self.set_class(is_tiny, "-tiny")
         if is_tiny:
             notice = f"{self.NOTICE} This window has {columns}x{rows}. Please make it larger."

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.widgets import Button, Input, Static
 
 from screens.actions import MOVES, QUIT, Action, bindings
-from screens.messages import SetupRow
+from screens.messages import Drifted, SetupRow
 from screens.sized import SizedScreen
 from wizard.errors import Problem
 
@@ -117,7 +117,9 @@ class StartScreen(SizedScreen):
         await box.remove_children()
         if not setups:
             return
-        standing = [self._line(row) for row in setups if not row.is_undone]
+        standing = [
+            part for row in setups if not row.is_undone for part in (self._line(row), self._drift(row))
+        ]
         undone = [self._line(row) for row in setups if row.is_undone]
         if standing:
             await box.mount(Static("Go on with", classes="heading", markup=False), *standing)
@@ -134,6 +136,20 @@ class StartScreen(SizedScreen):
         label = Content(clean(f"{row.name}: {far}, last touched {row.touched} UTC"))
         classes = "setup -undone" if row.is_undone else "setup"
         return SetupButton(label, name=row.name, classes=classes, compact=True)
+
+    @staticmethod
+    def _drift(row: SetupRow) -> Static:
+        return Static("    ▸ looking at what is there now …", name=row.name, classes="drift", markup=False)
+
+    def show_drift(self, message: Drifted) -> None:
+        """What has become of it, beneath its line."""
+        from screens.render import clean
+
+        for line in self.query(".drift").results(Static):
+            if line.name == message.setup:
+                glyph = "✓" if message.is_well else "!"
+                line.update(clean(f"    {glyph} {message.words}"))
+                line.set_class(not message.is_well, "-off")
 
     def show_problem(self, problem: Problem) -> None:
         from screens.render import problem_text

@@ -56,6 +56,8 @@ class StepView:
     wait: WaitStarted | WaitProgress | None = None
     wait_began_s: float = 0.0
     """By time.monotonic."""
+    is_editing: bool = False
+    """Verified, and yet to be changed: the person asked for that."""
     aside: str = ""
     """What follows from the person's own no: it stands until the next look or run."""
 
@@ -92,9 +94,13 @@ class StepView:
                 self.notes.append(event.text)
             case StepFinished():
                 self.is_running, self.wait = False, None
-                self.status, self.problem = event.status, event.problem
+                self.status, self.problem, self.is_editing = event.status, event.problem, False
             case _:
                 pass
+
+    def begin_undo(self) -> None:
+        self.look_away()
+        self.is_running, self.is_looking, self.wait, self.plan = True, False, None, None
 
     def look_away(self) -> None:
         """What was seen of an earlier run no longer fits the answers."""
@@ -128,6 +134,10 @@ class StepView:
     @property
     def is_verified(self) -> bool:
         return self.status is StepStatus.DONE
+
+    @property
+    def is_read_only(self) -> bool:
+        return self.is_verified and not self.is_editing and not self.is_running
 
     @property
     def has_failed_checks(self) -> bool:

@@ -218,9 +218,10 @@ class Engine:
         results = self._verify_all(plans, push=push, is_strict=False)
         return all(result.status is not CheckStatus.FAILED for result in results)
 
-    def to_undo(self) -> list[Entry]:
-        """What stands, as it is taken back: the last step first, its newest change first."""
-        return sorted(self.journal.standing(), key=lambda e: (STEPS.index(e.step), e.number), reverse=True)
+    def to_undo(self, first: StepId = STEPS[0]) -> list[Entry]:
+        """What stands of this step and later ones, as it is taken back: the last step first, newest first."""
+        standing = [e for e in self.journal.standing() if STEPS.index(e.step) >= STEPS.index(first)]
+        return sorted(standing, key=lambda e: (STEPS.index(e.step), e.number), reverse=True)
 
     def prepare_undo(self) -> None:
         """Looks, and remembers what the journal has never known; raises Refused where that is of no use."""
@@ -237,14 +238,16 @@ class Engine:
             if not plan.blockers and not plan.consents:
                 self._remember(step, self.journal.entries(step))
 
-    def undo(self, *, delete_bucket: str = "") -> list[Problem]:
+    def undo(self, *, delete_bucket: str = "", first: StepId = STEPS[0]) -> list[Problem]:
         """Takes back what the journal says, the last step first; returns what had to be left, and why.
+
+        `first` and all steps after it are taken back, and are to be verified again.
 
         Raises Refused where the setup lives elsewhere, or nothing of it can be reached from here.
         """
         left: list[Problem] = []
         self.prepare_undo()
-        entries = self.to_undo()
+        entries = self.to_undo(first)
         out_of_reach = [problem for entry in entries if (problem := self._out_of_reach(entry))]
         if entries and len(out_of_reach) == len(entries):
             raise Refused(out_of_reach[0])
@@ -266,6 +269,8 @@ class Engine:
             self.has_changed_anything = True
             self.emit(Noted(entry.step, told))
             self.emit(ChangeFinished(entry.step, summary, _since(started)))
+        for step in STEPS[STEPS.index(first) :]:
+            self.journal.doubted(step)
         return left
 
     def use(self, answers: Answers, services: Services) -> None:

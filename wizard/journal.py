@@ -100,6 +100,13 @@ class Journal:
             self._verified[step] = {"time": _now(), **facts}
         self.write({"state": "verified", "step": step, "facts": self._verified[step]})
 
+    def doubted(self, step: StepId) -> None:
+        """Forgets that the step was verified: what it was verified for is taken back."""
+        with self._lock:
+            known = self._verified.pop(step, None)
+        if known is not None:
+            self.write({"state": "doubted", "step": step})
+
     def last_verified(self, step: StepId) -> Mapping[str, Any] | None:
         """Shape: `{"time": RFC 3339, ...facts}`; None again once something was undone that it built on."""
         return self._verified.get(step)
@@ -163,6 +170,9 @@ class Journal:
         state = record["state"]
         if state == "verified":
             self._verified[StepId(record["step"])] = record["facts"]
+            return
+        if state == "doubted":
+            self._verified.pop(StepId(record["step"]), None)
             return
         if state == "placed":
             self._place = Place.from_json(record["place"])
