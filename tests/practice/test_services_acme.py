@@ -226,7 +226,8 @@ def test_every_problem_of_the_protocol_has_words() -> None:
         "accountDoesNotExist alreadyRevoked badCSR badNonce badPublicKey badRevocationReason "
         "badSignatureAlgorithm caa compound connection dns externalAccountRequired incorrectResponse "
         "invalidContact malformed orderNotReady rateLimited rejectedIdentifier serverInternal tls "
-        "unauthorized unsupportedContact unsupportedIdentifier userActionRequired alreadyReplaced invalidProfile"
+        "unauthorized unsupportedContact unsupportedIdentifier userActionRequired alreadyReplaced "
+        "invalidProfile"
     )
     other = _acme_words.refused(_acme_words.Refusal("nonsense"), domain=DOMAIN)
     for each in types.split():
