@@ -8,13 +8,12 @@ from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App
-
+from screens.manners import Manners
 from screens.messages import Broken, Drifted, Ended, Happened, Loaded, Looked, Opened, Standing, Suggested
 from screens.session import Session
 from screens.start import StartScreen
 from screens.view import StepView
-from wizard.errors import Problem
+from wizard.errors import ExitCode, Problem
 from wizard.events import STEPS, ConsentView, StepId, StepStatus
 from wizard.resources import assets, read_asset
 
@@ -25,7 +24,7 @@ LOADING_WAITS_S = 0.1
 ENTER_PRACTICE = 'eval "$(kube-registry world env)"'
 
 
-class WizardApp(App[int]):
+class WizardApp(Manners):
     """`enter` gives the state root and is called off the screen's thread: it may start a practice world."""
 
     CSS_PATH: ClassVar[list[str | PurePath]] = [assets() / "styles" / "wizard.tcss"]
@@ -41,6 +40,7 @@ class WizardApp(App[int]):
         self._start_screen = StartScreen()
 
     def on_mount(self) -> None:
+        self.mind_signals()
         self.push_screen(self._start_screen)
         self.call_after_refresh(self._first_frame_is_out)
 
@@ -174,7 +174,13 @@ class WizardApp(App[int]):
         from screens.forms import FORMS
 
         steps = [(FORMS[step].title, self.views[step].commands) for step in STEPS]
+        if self.is_proven:
+            steps.append(("Use it", self.use()))
         return self.session.keep_commands([each for each in steps if each[1]])
+
+    def use(self) -> tuple[tuple[str, str], ...]:
+        """The snippets as commands by hand."""
+        return (("Log in, push, pull, and let Pods pull", "\n".join(self.snippets())),)
 
     def snippets(self) -> tuple[str, ...]:
         """Commands that use the registry; the practice world has to be entered first."""
@@ -201,9 +207,14 @@ class WizardApp(App[int]):
             self._leave(leave=True)
 
     def _leave(self, leave: bool | None) -> None:
+        """To leave in the middle of a step is to interrupt it."""
         if leave:
-            self.session.close()
-            self.exit(0)
+            is_interrupted = any(view.is_running for view in self.views.values())
+            self.let_go()
+            self.exit(int(ExitCode.INTERRUPTED if is_interrupted else ExitCode.DONE))
+
+    def let_go(self) -> None:
+        self.session.close()
 
     @property
     def is_proven(self) -> bool:
@@ -269,6 +280,7 @@ class WizardApp(App[int]):
                 screen.fill(table, key, value)
 
     def on_happened(self, message: Happened) -> None:
+        self.note(message.event)
         step = self._undoing or getattr(message.event, "step", None)
         if isinstance(step, StepId):
             self.views[step].take(message.event)

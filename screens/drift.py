@@ -79,7 +79,9 @@ def told(done: Iterable[StepId], statuses: Mapping[StepId, StepStatus]) -> tuple
         if statuses[step] is not StepStatus.DONE
         and (step in done or statuses[step] is StepStatus.INTERRUPTED)
     ]
-    return (", ".join(off), False) if off else ("as it was left", True)
+    if off:
+        return ", ".join(off), False
+    return "as it was left" if done else "nothing is verified yet", True
 
 
 def unforeseen(error: Exception) -> Problem:

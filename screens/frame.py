@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -10,7 +11,19 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Button, Checkbox, Input, Select, Static
 
-from screens.actions import CHANGE, COMMANDS, MORE, STEP_ACTIONS, UNDO, bindings, hints
+from screens.actions import (
+    APP_ACTIONS,
+    CHANGE,
+    COMMANDS,
+    MORE,
+    PICK,
+    PRIMARY,
+    STEP_ACTIONS,
+    UNDO,
+    Action,
+    bindings,
+    hints,
+)
 from screens.fields import FieldRow, rows_of
 from screens.forms import FORMS, Form
 from screens.modals import QuestionModal
@@ -101,6 +114,7 @@ class StepScreen(SizedScreen):
             button.active_effect_duration = 0  # for its length Textual ignores Enter
         self.watch(self.query_one("#body"), "virtual_size", self.render_hints, init=False)
         self.set_interval(TICK_S, self._tick)
+        self.wizard.show_log(self)
         self.first_focus()
         self.action_look()
         self.render_view()
@@ -321,7 +335,7 @@ class StepScreen(SizedScreen):
 
     def action_commands(self) -> None:
         """All that this step does, by hand."""
-        self.wizard.show_commands(self.step, self.view.commands)
+        self.wizard.show_commands(self.step, (*self._use(), *self.view.commands))
 
     def on_table_opened(self, message: Table.Opened) -> None:
         """One row of the plan, by hand."""
@@ -386,13 +400,19 @@ class StepScreen(SizedScreen):
         return any(field.is_advanced for field in self.form.fields)
 
     def _has_commands(self) -> bool:
-        return any(command for _, command in self.view.commands)
+        return any(command for _, command in (*self._use(), *self.view.commands))
+
+    def _use(self) -> tuple[tuple[str, str], ...]:
+        """After the proof: what to type to use the registry."""
+        is_proven = self.step is STEPS[-1] and self.view.is_verified
+        return self.wizard.use() if is_proven else ()
 
     def _finish(self, width: int) -> Content:
         """After the proof: what to type to use the registry."""
         if self.step is not STEPS[-1] or not self.view.is_verified:
             return Content("")
-        proven = Content.styled("✓ Proven: your registry works. To use it:", "bold $text-success")
+        told = "✓ Proven: your registry works. To use it (F4 copies this, or keeps it in a file):"
+        proven = hung(told, width, "bold $text-success")
         return proven + "\n" + commands_text(self.wizard.snippets(), width)
 
     def _render_buttons(self) -> None:
@@ -410,10 +430,20 @@ class StepScreen(SizedScreen):
         first = list(self._enter_hints())
         if self.query_one("#body", VerticalScroll).max_scroll_y > 0:
             first.append("PgUp/PgDn Scroll")
+        self._update("hints", Content(hints(first, self.actions_now, self.size.width - 2)))
+
+    @property
+    def actions_now(self) -> tuple[Action, ...]:
         is_done = self.view.is_read_only
         is_there = {MORE: self._has_more(), COMMANDS: self._has_commands(), CHANGE: is_done, UNDO: is_done}
-        actions = [each for each in STEP_ACTIONS if is_there.get(each, True)]
-        self._update("hints", Content(hints(first, actions, self.size.width - 2)))
+        return tuple(each for each in STEP_ACTIONS if is_there.get(each, True))
+
+    @property
+    def offered(self) -> tuple[Action, ...]:
+        """For the palette: not what only moves about, and the app tells its own."""
+        primary = str(self.query_one("#primary", Button).label).removesuffix(" →")
+        named = replace(PRIMARY, label=primary)
+        return (named, *(each for each in self.actions_now if each.is_hint and each not in APP_ACTIONS))
 
     def _enter_hints(self) -> Iterator[str]:
         focused = self.focused

@@ -47,7 +47,6 @@ VERBS = {
 BAR_COLUMNS = 20
 HERE = "<<'EOF'"
 SHORT_S, MINUTE_S = 9.95, 60.0
-LEAST_TIMED_S = 0.05
 _WORD = re.compile(r"""(?:'[^']*'|"[^"]*"|[^\s'"])+""")
 
 
@@ -201,7 +200,7 @@ def _state_row(row: Row, now_s: float, *, passed: str) -> TableRow:
     elapsed = row.elapsed_s
     if state == "running":
         elapsed = max(now_s - row.began_s, 0.0)
-    is_timed = state not in {"waiting", "skipped", "stopped"} and elapsed >= LEAST_TIMED_S
+    is_timed = state not in {"waiting", "skipped", "stopped"}
     tail = Content.styled(lasting(elapsed) if is_timed else "", "$foreground-muted")
     if row.problem is None:
         return TableRow(_head(glyph, word, style), text, tail)

@@ -145,3 +145,17 @@ async def test_the_list_tells_what_drifted_while_it_is_live(start: Running) -> N
             == ["✓ as it was left", "! deploy changed outside"]
         ),
     )
+
+
+async def test_after_the_proof_what_to_type_can_be_copied(
+    pilot: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_of(pilot), "snippets", lambda: ("docker login registry.example.org",))
+    app = app_of(pilot)
+    for view in app.views.values():
+        view.status = StepStatus.DONE
+    app.go_on(StepId.DNS)
+    await until(pilot, lambda: step_of(pilot) is StepId.PROOF and "Proven" in shown(pilot, "finish"))
+    assert "docker login registry.example.org" in shown(pilot, "finish")
+    await pilot.press("f4", "c")
+    assert app.clipboard.endswith("docker login registry.example.org\n")

@@ -1,5 +1,6 @@
 """A Pod that pulls the proof image with a namespace's pull Secret; whether it runs then does not matter."""
 
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -19,6 +20,8 @@ BAD_NAME = {"InvalidImageName", "ErrImageNeverPull"}
 # What can follow a pull only: the image has nothing to run.
 AFTER_PULL = {"CreateContainerError", "RunContainerError", "CreateContainerConfigError", "CrashLoopBackOff"}
 NOBODY = 65532
+# A runtime names the image anew at each layer of what went wrong; the cause stands last.
+_PREFIXES = re.compile(r'^Failed: Failed to pull image.*"[^"]*": ', re.DOTALL)
 
 
 def pull_in(ctx: Context, namespace: str, tag: str, architecture: str) -> CheckResult:
@@ -120,14 +123,15 @@ def _is_final(message: str, events: list[str]) -> bool:
     text = " ".join([message, *events])
     return any(
         word in text
-        for word in ("401 Unauthorized", "no basic auth", "x509", "not found", "InvalidImageName")
+        for word in ("401 Unauthorized", "pull access denied", "x509", "not found", "InvalidImageName")
     )
 
 
 def _reasons(events: list[str]) -> Iterator[str]:
     for event in reversed(events):
         if event.startswith("Failed: Failed to pull image"):
-            yield event.removeprefix("Failed: ")
+            reason = _PREFIXES.sub("", event)
+            yield f"The node says: {reason}."
 
 
 def _state(pod: Mapping[str, Any]) -> Mapping[str, Any]:

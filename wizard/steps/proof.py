@@ -141,9 +141,14 @@ def snippets(answers: Answers, endpoints: Endpoints, programs: Collection[str]) 
         lines += _docker_lines(domain, user)
     if is_proxied or "skopeo" in programs:
         lines += _skopeo_lines(domain, user, has_docker="docker" in programs, is_proxied=is_proxied)
-    pull_secret = f'{{"imagePullSecrets":[{{"name":"{names.CHECK_SECRET}"}}]}}'
-    patch = f"kubectl --namespace {namespace} patch serviceaccount default --patch '{pull_secret}'"
-    return (*lines, patch)
+    secrets_of = {namespace: names.CHECK_SECRET}
+    secrets_of |= dict.fromkeys(answers.proof.pull_secret_namespaces, names.PULL_SECRET)
+    return (*lines, *(_lets_pods_pull(place, secret) for place, secret in secrets_of.items()))
+
+
+def _lets_pods_pull(namespace: str, secret: str) -> str:
+    patch = f'{{"imagePullSecrets":[{{"name":"{secret}"}}]}}'
+    return f"kubectl --namespace {namespace} patch serviceaccount default --patch '{patch}'"
 
 
 def _docker_lines(domain: str, user: str) -> list[str]:
