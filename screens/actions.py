@@ -25,9 +25,12 @@ class Action:
 
 
 QUIT = Action("ctrl+q", "quit", "Quit", "^Q")
+LOG = Action("f9,ctrl+l", "app.log", "Log", "F9")
+PALETTE = Action("ctrl+p", "app.command_palette", "All commands", "^P")
 MORE = Action("f3", "advanced", "More fields", "F3")
 COMMANDS = Action("f4", "commands", "By hand", "F4")
 CHANGE = Action("f6", "change", "Change", "F6")
+PICK = Action("f7,alt+down", "pick", "List", "F7", is_hint=False)
 UNDO = Action("f8", "undo", "Undo", "F8")
 MOVES = (
     Action("tab", "move(1)", "Next field", "Tab", is_hint=False),
@@ -35,8 +38,10 @@ MOVES = (
     Action("down", "move(1)", "Next field", "↓", is_hint=False, is_first=False),
     Action("up", "move(-1)", "Field before", "↑", is_hint=False, is_first=False),
 )
+PRIMARY = Action("f2", "primary", "Apply / next", "F2", is_hint=False)
+APP_ACTIONS = (QUIT, LOG, PALETTE)
 STEP_ACTIONS = (
-    Action("f2", "primary", "Apply / next", "F2", is_hint=False),
+    PRIMARY,
     Action("f1,ctrl+g", "help", "Help", "F1"),
     MORE,
     Action("escape", "back", "Back", "Esc"),
@@ -44,6 +49,8 @@ STEP_ACTIONS = (
     CHANGE,
     UNDO,
     Action("f5", "look", "Look again", "F5"),
+    PALETTE,
+    LOG,
     QUIT,
     Action("enter", "enter", "Take the answer", "Enter", is_hint=False),
     Action("pageup", "page(-1)", "Page up", "PgUp", is_hint=False),

@@ -7,6 +7,8 @@ from textual import events
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
+from screens.actions import Action
+
 WIDE_COLUMNS, FULL_COLUMNS = 100, 80
 LEAST_COLUMNS, LEAST_ROWS = 60, 18
 
@@ -15,6 +17,11 @@ class SizedScreen(Screen[None]):
     """Its compose must yield `too_small()` first."""
 
     NOTICE: ClassVar[str] = f"The wizard needs {LEAST_COLUMNS}x{LEAST_ROWS} characters."
+
+    @property
+    def offered(self) -> tuple[Action, ...]:
+        """What can be done here now, for the palette."""
+        return ()
 
     @staticmethod
     def too_small() -> Static:

@@ -27,7 +27,7 @@ def run(*, is_practice: bool) -> int:
 
     app = WizardApp(_enter_practice if is_practice else _enter, is_practice=is_practice)
     code = app.run() or ExitCode.DONE
-    if app.setup and code == ExitCode.DONE:
+    if app.setup and code in {ExitCode.DONE, ExitCode.INTERRUPTED}:
         sys.stdout.write(_parting_words(app, "kube-registry practice" if is_practice else "kube-registry"))
     if is_practice:
         told = "The practice world still runs. To end it, and its setups with it: kube-registry world stop"

@@ -260,7 +260,7 @@ async def test_quitting_in_the_middle_asks_and_focuses_stay(pilot: Running) -> N
     await pilot.press("enter")
     assert pilot.app.is_running
     await pilot.press("ctrl+q", "right", "enter")
-    await until(pilot, lambda: pilot.app.return_value == 0)
+    await until(pilot, lambda: pilot.app.return_value == 130)
 
 
 async def test_quitting_while_a_question_is_open_asks_and_keeps_the_question(pilot: Running) -> None:

@@ -1,0 +1,149 @@
+"""What a program owes its terminal, whatever it shows: colours, glyphs, a palette, a log, a clean end."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.filter import LineFilter, Monochrome
+from textual.screen import Screen
+
+from screens import themes
+from screens.glyphs import Ascii, Plain, is_ascii_wanted
+from screens.sized import SizedScreen
+from wizard.errors import ExitCode
+
+if TYPE_CHECKING:
+    from screens.log import Book
+    from wizard.events import Event
+
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LONGEST_END_S = 8.0
+"""A terminal that has gone takes no output, and a program that waits for it would never end."""
+
+
+class Manners(App[int]):
+    """The base of the app; it knows no step."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "interrupt", "Quit", show=False, system=True),
+        Binding("ctrl+z", "suspend_process", "To the shell", show=False, system=True, priority=True),
+        Binding("f9,ctrl+l", "log", "Log", show=False, priority=True),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        for theme in themes.THEMES:
+            self.register_theme(theme)
+        self.set_reactive(App.theme, themes.chosen())
+        self.stylesheet.set_variables(self.get_css_variables())
+        self._stand_ins: list[LineFilter] = [Ascii()] if is_ascii_wanted() else []
+        self._plain: dict[str, Plain] = {}
+        self._is_log_open = False
+        self._book: Book | None = None
+
+    # Colours and glyphs
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's answer to NO_COLOR is grey, which is a colour still."""
+        found = [each for each in super().get_line_filters() if not isinstance(each, Monochrome)]
+        if self.no_color:
+            background = self.theme_variables["background"]
+            found.append(self._plain.setdefault(background, Plain(background)))
+        return [*found, *self._stand_ins]
+
+    def use_theme(self, name: str) -> None:
+        """From now on, and at the next start."""
+        self.theme = name
+        try:
+            themes.save(name)
+        except OSError as error:
+            self.notify(f"The colours hold for this run only: {error.strerror}.", severity="warning")
+
+    # The palette
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """What can be done on this screen now, and what is the terminal's."""
+        if isinstance(screen, SizedScreen):
+            for each in screen.offered:
+                yield SystemCommand(each.label, f"Key {each.shown}", self._pressed(screen, each.action))
+        yield SystemCommand("Log", "Show or hide what happened (key F9)", self.action_log)
+        for name, title in themes.TITLES.items():
+            if name != self.theme:
+                yield SystemCommand(title, "Kept for the next start", lambda name=name: self.use_theme(name))
+        yield SystemCommand("Quit", "All that was done is saved (key ^Q)", self.action_quit)
+
+    def _pressed(self, screen: SizedScreen, action: str) -> Callable[[], object]:
+        return lambda: self.call_later(self.run_action, action, screen)
+
+    # The log
+
+    def note(self, event: "Event") -> None:
+        """Keeps what happened, and shows it where the log is open."""
+        from screens.log import Drawer
+
+        fresh = self._open_book().take(event)
+        for drawer in self.screen.query(Drawer) if fresh else ():
+            drawer.write_lines(fresh)
+
+    def action_log(self) -> None:
+        """Opens or closes it; it stays as it is from step to step."""
+        if isinstance(self.screen, SizedScreen):
+            self._is_log_open = not self._is_log_open
+            self.show_log(self.screen)
+
+    def show_log(self, screen: SizedScreen) -> None:
+        """As this screen has to have it: called when one opens, too."""
+        from screens.log import Drawer
+
+        there = screen.query(Drawer)
+        if not self._is_log_open:
+            there.remove()
+        elif not there:
+            screen.mount(Drawer(self._open_book()), before="#buttons")
+
+    def _open_book(self) -> "Book":
+        from screens.log import Book
+
+        self._book = self._book or Book()
+        return self._book
+
+    # The end
+
+    def mind_signals(self) -> None:
+        """A hang-up, a SIGTERM and a SIGINT end as Quit does, without a question."""
+        if self.is_headless:
+            return
+        loop = asyncio.get_running_loop()
+        for number in ENDINGS:
+            loop.add_signal_handler(number, self.end_now)
+
+    def end_now(self) -> None:
+        """The screen is left, the job in hand is asked to stop, and the journal says what was done."""
+        backstop = threading.Timer(LONGEST_END_S, os._exit, [int(ExitCode.INTERRUPTED)])
+        backstop.daemon = True
+        backstop.start()
+        self.let_go()
+        self.exit(int(ExitCode.INTERRUPTED), return_code=int(ExitCode.INTERRUPTED))
+
+    def let_go(self) -> None:
+        """Ends what goes on behind the screen."""
+
+    async def action_interrupt(self) -> None:
+        """Ctrl-C asks as Quit does; a second one is an answer."""
+        from screens.modals import QuitModal
+
+        if isinstance(self.screen, QuitModal):
+            self.end_now()
+        else:
+            await self.action_quit()
+
+    def action_suspend_process(self) -> None:
+        """Stops the whole job, as a terminal does: a shell waits for `make` if that started us."""
+        if self._driver is not None and self._driver.can_suspend:
+            self.app_suspend_signal.publish(self)
+            os.killpg(os.getpgrp(), signal.SIGTSTP)
