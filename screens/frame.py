@@ -461,6 +461,8 @@ class StepScreen(SizedScreen):
             yield f"Enter {primary if focused.id == 'primary' else focused.label}"
         if is_live and getattr(focused, "id", None) not in {"primary", "user-name"}:
             yield f"F2 {primary}"
+        if focused and any(isinstance(each, FieldRow) and each.has_list for each in focused.ancestors):
+            yield f"{PICK.shown} {PICK.label}"
 
     def _label(self, view: StepView) -> str:
         if view.is_running:

@@ -8,6 +8,7 @@ from wizard.practice.aws.calls import Call
 from wizard.practice.aws.errors import AwsError
 from wizard.practice.aws.gate import Account, AfterMends, Mends
 from wizard.practice.aws.permissions import denial, may
+from wizard.practice.aws.s3_listing import list_buckets
 from wizard.practice.aws.s3_uploads import check_completion, check_upload, list_uploads, note_upload
 from wizard.practice.aws.s3_versions import (
     bring_versions_back,
@@ -173,6 +174,7 @@ def _delete_one(account: Account, call: Call, key: str, version: str | None) -> 
 
 BEFORE: Mends = {
     ("s3", "CreateBucket"): check_new_bucket,
+    ("s3", "ListBuckets"): list_buckets,
     ("s3", "DeleteObject"): delete_object,
     ("s3", "DeleteObjects"): delete_objects,
     ("s3", "PutObject"): before_write,

@@ -2,7 +2,7 @@
 
 import copy
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from wizard import ownership
@@ -102,21 +102,44 @@ class Cluster:
         limit: int = 0,
     ) -> Objects:
         """All of them, or the first `limit`; read in pages of 500."""
-        selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
-        query = {key: value for key, value in selectors.items() if value}
         items: Objects = []
-        going_on = ""
+        for page in self.pages(
+            api_version,
+            kind,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            namespaced=namespaced,
+            namespace=namespace,
+            size=min(PAGE, limit) if limit else PAGE,
+        ):
+            items += page
+            if limit and len(items) >= limit:
+                return items[:limit]
+        return items
+
+    def pages(
+        self,
+        api_version: str,
+        kind: str,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        namespaced: bool = True,
+        namespace: str | None = None,
+        size: int = PAGE,
+    ) -> Iterator[Objects]:
+        """The same page by page; the next one is asked for when it is wanted."""
+        selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
+        query = {key: value for key, value in selectors.items() if value} | {"limit": str(size)}
         while True:
-            page = {**query, "limit": str(min(PAGE, limit - len(items)) if limit else PAGE)}
-            if going_on:
-                page["continue"] = going_on
             found = self._object(
-                "GET", api_version, kind, "", "list", namespaced=namespaced, namespace=namespace, query=page
+                "GET", api_version, kind, "", "list", namespaced=namespaced, namespace=namespace, query=query
             )
-            items += found.get("items") or []
+            yield found.get("items") or []
             going_on = str((found.get("metadata") or {}).get("continue") or "")
-            if not going_on or (limit and len(items) >= limit):
-                return items[:limit] if limit else items
+            if not going_on:
+                return
+            query["continue"] = going_on
 
     def create(self, manifest: Object) -> Object:
         """Raises Conflict (already-exists) where it is there."""
