@@ -44,6 +44,7 @@ BUCKETS, USERS = BucketStep(), UserStep()
 BUCKET = "images-of-the-user-tests"
 SECRET = "registry-s3-credentials"
 MakeRig = Callable[..., Any]
+ME = "arn:aws:iam::1:user/me"
 BROUGHT = "arn:aws:iam::123456789012:user/brought"
 
 pytestmark = pytest.mark.usefixtures("kube_server")
@@ -95,7 +96,8 @@ def test_2_a_new_key_is_not_live_yet(
     rig.events = SpreadOnceTold(aws_server)
     rig.run(USERS)
     seen = {event.detail for event in rig.events if isinstance(event, WaitProgress)}
-    assert "AWS is still spreading your new key; this is normal and takes under a minute." in seen
+    assert _user_proof.SPREADING in seen
+    assert _user_proof.SPREADING.endswith("this is normal and takes under a minute.")
     monkeypatch.setattr(_user_proof, "SPREAD_WITHIN_S", 0.2)
     aws_server.settings.key_delay_s = 600
     problem = failed(rig.verify(USERS))
@@ -169,8 +171,7 @@ def test_8_a_secrets_name_in_place_of_a_key(make_rig: MakeRig, operator: Aws) ->
         ),
         (
             "because no permissions boundary allows the iam:CreateUser action",
-            "The permissions boundary of arn:aws:iam::1:user/me does not allow it, "
-            "whatever its policies grant.",
+            f"The permissions boundary of {ME} does not allow it, whatever its policies grant.",
             "Ask the administrator who set the boundary to allow iam:CreateUser in it.",
         ),
     ],
@@ -179,7 +180,7 @@ def test_8_a_secrets_name_in_place_of_a_key(make_rig: MakeRig, operator: Aws) ->
 def test_8_5_users_that_may_not_be_made(
     make_rig: MakeRig, aws_server: AwsServer, reason: str, why: str, fix: str
 ) -> None:
-    sentence = "User: arn:aws:iam::1:user/me is not authorized to perform: iam:CreateUser on resource: x "
+    sentence = f"User: {ME} is not authorized to perform: iam:CreateUser on resource: x "
     aws_server.settings.fault = only_on("CreateUser", message=sentence + reason)
     problem = told(lambda: make_rig(wishes()).carry_out(USERS))
     assert problem.what == "AWS refused iam:CreateUser on x."

@@ -213,8 +213,9 @@ def _complaint(ctx: Context, service: Mapping[str, Any] | None) -> Problem | Non
     return Problem("balancer-pending", what, message, fix, message)
 
 
-def _when(event: Mapping[str, Any]) -> str:
-    return str(event.get("lastTimestamp") or event.get("eventTime") or "")
+def _when(event: Mapping[str, Any]) -> tuple[str, bool]:
+    """Times are whole seconds: an attempt and its failure mostly have the same one."""
+    return str(event.get("lastTimestamp") or event.get("eventTime") or ""), event.get("type") == "Warning"
 
 
 def _is_address(text: str) -> bool:

@@ -22,7 +22,7 @@ CONFIG_REASONS = {"CreateContainerConfigError", "CreateContainerError", "RunCont
 
 PULLS: tuple[Known, ...] = (
     (
-        r"toomanyrequests|rate limit",
+        r"too ?many ?requests|rate limit",
         "image-rate-limit",
         "The public hub's pull limit for the nodes' address is used up.",
         "Wait some hours, or set deploy.image to a mirror of yours.",

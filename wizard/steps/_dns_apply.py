@@ -196,6 +196,16 @@ def _changed_meanwhile(domain: str, present: list[dict[str, Any]]) -> Conflict:
 
 
 def _refused_batch(error: ClientError) -> Conflict:
+    if "does not lie within the target zone" in str(error):
+        return Conflict(
+            Problem(
+                "alias-zone-id",
+                "Route53 refused the alias: its zone ID is not that of the load balancer.",
+                "Each kind and region of load balancers has a zone ID of its own; older ones differ.",
+                "Run the same command again: the ID is read from AWS anew.",
+                str(error),
+            )
+        )
     return Conflict(
         Problem(
             "record-refused",

@@ -20,6 +20,7 @@ MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
+ARCHITECTURES = ("amd64", "arm64")
 TIMEOUT_S = (5.0, 30.0)
 CHUNK_BYTES = 1 << 20
 DOCKER_CONFIG = ("kubernetes.io/dockerconfigjson", ".dockerconfigjson")
@@ -75,6 +76,8 @@ class Puller:
             base = f"https://{host}/v2/{repository}"
             try:
                 manifest, digest = self._manifest(session, f"{base}/manifests/{reference}", full, logins)
+                if _is_for_others(manifest):
+                    raise PullError(f"{prefix}no match for platform in manifest: not found")
                 for part in (manifest["config"], *manifest["layers"]):
                     _blob(session, base, part["digest"])
             except requests.RequestException as error:
@@ -109,6 +112,14 @@ class Puller:
             status = f"{answer.status_code} {answer.reason}"
             raise PullError(f"{refused}unexpected status from HEAD request to {url}: {status}")
         return answer.json(), "sha256:" + hashlib.sha256(answer.content).hexdigest()
+
+
+def _is_for_others(manifest: Mapping[str, Any]) -> bool:
+    """An index (OCI Image Specification 1.1) that lists other processors' images only."""
+    if "manifests" not in manifest:
+        return False
+    platforms = [each.get("platform") or {} for each in manifest["manifests"]]
+    return all(each.get("architecture") not in ARCHITECTURES for each in platforms)
 
 
 def _get(session: requests.Session, url: str) -> requests.Response:
