@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -37,6 +38,7 @@ from wizard.found import found
 from wizard.journal import Entry, Journal
 from wizard.parallel import side_by_side
 from wizard.place import Place, Side, Sight, homes, look
+from wizard.polling import NotReady, WaitedTooLong
 from wizard.refusals import answer_missing, bucket_in_use, consent_needed
 from wizard.services import Services, load
 from wizard.state import SetupDirectory
@@ -45,6 +47,8 @@ from wizard.steps import all_steps
 from wizard.vault import Vault
 
 Value = TypeVar("Value")
+
+SEEN_WITHIN_S = 60.0
 
 
 class Engine:
@@ -205,7 +209,7 @@ class Engine:
             for change in plan.changes:
                 self._carry_out(step, change)
             if plan.changes:
-                self.inspect([step])
+                self._read_back(step)
             self._verify(step, has_changed=bool(plan.changes))
         except WizardError as error:
             self.emit(StepFinished(step, StepStatus.FAILED, error.problem))
@@ -309,6 +313,24 @@ class Engine:
             self.emit(ChangeFailed(step, change.summary, error.problem))
             raise
         self.emit(ChangeFinished(step, change.summary, _since(started)))
+
+    def _read_back(self, step: StepId) -> None:
+        """Until what was done is seen: IAM and S3 may answer for a while as if it had not been.
+
+        What is never seen is for the checks to tell.
+        """
+        self.inspect([step])
+        if not self.plan(step).changes:
+            return
+
+        def agrees() -> bool:
+            self.inspect([step])
+            if left := self.plan(step).changes:
+                raise NotReady(f"not seen yet: {left[0].summary}")
+            return True
+
+        with suppress(WaitedTooLong):
+            self._context(step).wait(agrees, what="what was done to be seen", deadline_s=SEEN_WITHIN_S)
 
     def _verify(self, step: StepId, *, has_changed: bool) -> None:
         may_write = has_changed or self._must_probe(step)
