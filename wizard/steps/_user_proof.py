@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -18,6 +19,7 @@ from wizard.events import StepId
 from wizard.facts import UserFacts
 from wizard.polling import NotReady, WaitedTooLong
 from wizard.services.aws.errors import FOREIGN, aws_error
+from wizard.services.aws.permissions import denied_actions
 from wizard.step import CheckResult, Context
 from wizard.steps._s3_probe import S3Probe
 
@@ -28,6 +30,7 @@ SPREADING = "AWS is still spreading the new key or policy; this is normal and ta
 SPREAD_WITHIN_S = 120.0
 FRESH = timedelta(minutes=10)
 IN_A_ROW = 3
+MOST_OTHERS = 5
 MAY_PASS = frozenset({"aws-key-refused", "aws-signature-refused", "denied", "bucket-missing"})
 """Explicit denials, boundaries and the organisation's policies do not go away by waiting."""
 A_NAME = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)+")
@@ -56,24 +59,31 @@ def prove_rights(ctx: Context, facts: UserFacts) -> CheckResult:
 
 
 def prove_no_other_bucket(ctx: Context, facts: UserFacts) -> CheckResult:
-    """It may neither list the account's buckets nor look into another one."""
+    """It may neither list the account's buckets nor look into another one.
+
+    A bucket that lets everybody in by its own policy says nothing of the key: that is a warning.
+    """
     key_id, secret = _key(ctx, facts)
     aws = ctx.services.aws
     client = aws.client_with_key(key_id, secret.get_secret_value())
-    other = _other_bucket(ctx)
+    others, open_to_all = _other_buckets(ctx), list[str]()
 
     def forbidden() -> bool:
         if not _is_refused(client.list_buckets):
             raise _too_strong(ctx, facts, "list the account's buckets", "s3:ListAllMyBuckets")
-        if other and not _is_refused(lambda: client.list_objects_v2(Bucket=other, MaxKeys=1)):
-            raise _too_strong(ctx, facts, f"read the bucket {other}", "s3:ListBucket")
+        found = [o for o in others if not _is_refused(partial(client.list_objects_v2, Bucket=o, MaxKeys=1))]
+        for other in found:
+            if _is_granted_to_user(ctx, facts, other, is_everywhere=len(found) == len(others)):
+                raise _too_strong(ctx, facts, f"read the bucket {other}", "s3:ListBucket")
+        open_to_all[:] = found
         return True
 
     try:
-        told = f"refused at {other}" if other else "the list is refused; there is no other one to read"
-        return _judged(ctx, facts, forbidden, told)
+        told = f"refused at {others[0]}" if others else "the list is refused; there is no other one to read"
+        result = _judged(ctx, facts, forbidden, told)
     finally:
         client.close()
+    return CheckResult.warning(_open_bucket(facts, open_to_all[0])) if open_to_all else result
 
 
 def prove_no_iam(ctx: Context, facts: UserFacts) -> CheckResult:
@@ -192,14 +202,37 @@ def _is_refused(ask: "Callable[[], object]") -> bool:
     return False
 
 
-def _other_bucket(ctx: Context) -> str:
-    """Another bucket of the account in the same region, "" where there is none or it may not be asked."""
+def _other_buckets(ctx: Context) -> list[str]:
+    """Some other buckets of the account in the same region, none where it may not be asked."""
     aws, own = ctx.services.aws, ctx.answers.bucket.name
     try:
         listed = aws.client("s3").list_buckets(BucketRegion=aws.region)["Buckets"]
     except FOREIGN:
-        return ""
-    return next((found["Name"] for found in listed if "Name" in found and found["Name"] != own), "")
+        return []
+    return [found["Name"] for found in listed if "Name" in found and found["Name"] != own][:MOST_OTHERS]
+
+
+def _is_granted_to_user(ctx: Context, facts: UserFacts, bucket: str, *, is_everywhere: bool) -> bool:
+    """By the user's own policies or groups; where the simulator may not be asked, by whether all are open.
+
+    The simulator looks at no bucket's policy unless it is given one. Source: IAM SimulatePrincipalPolicy.
+    """
+    aws = ctx.services.aws
+    if not facts.user_arn:
+        return is_everywhere
+    partition = aws.identity().partition
+    asked = [("s3:ListBucket", f"arn:{partition}:s3:::{bucket}")]
+    denied = denied_actions(aws.client("iam"), facts.user_arn, partition, "", asked)
+    return is_everywhere if denied is None else not denied
+
+
+def _open_bucket(facts: UserFacts, bucket: str) -> Problem:
+    return Problem(
+        "bucket-open",
+        f"The key {facts.secret_access_key_id} can read the bucket {bucket}.",
+        "That bucket's own policy or access list lets others in; the key has no such right of its own.",
+        f"If that is not wanted, change that policy: aws s3api get-bucket-policy --bucket {bucket}",
+    )
 
 
 class _TooStrong(WizardError):
@@ -214,7 +247,7 @@ def _too_strong(ctx: Context, facts: UserFacts, what: str, action: str) -> _TooS
             "Bring a key with only the guide's policy.",
         )
     else:
-        why = f"Another policy, a group or the bucket itself grants {action} to the IAM user {name}."
+        why = f"Another policy or a group grants {action} to the IAM user {name}."
         fix = f"Remove what grants {action} to {name} besides the policy {ctx.answers.user.policy}."
     return _TooStrong(Problem("key-too-strong", f"The key {key_id} can {what}.", why, fix))
 

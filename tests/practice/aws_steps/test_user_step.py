@@ -579,3 +579,50 @@ class TestBroughtAlong:
         assert results["rights"].status is CheckStatus.PASSED
         assert results["no-iam"].status is CheckStatus.WARNING
         assert results["no-other-bucket"].status is CheckStatus.WARNING
+
+
+class TestOtherBuckets:
+    """Whether the key reads another bucket by its own rights, or because that bucket lets everybody in."""
+
+    @pytest.fixture
+    def buckets(self, operator: Aws) -> Iterator[Callable[[str], None]]:
+        s3, made = operator.client("s3"), list[str]()
+
+        def make(name: str) -> None:
+            place: Any = {"LocationConstraint": "eu-west-1"}
+            s3.create_bucket(Bucket=name, CreateBucketConfiguration=place)
+            made.append(name)
+
+        yield make
+        for name in made:
+            s3.delete_bucket(Bucket=name)
+
+    def test_one_that_is_open_to_the_account_is_a_warning(
+        self, make_rig: MakeRig, operator: Aws, buckets: Callable[[str], None]
+    ) -> None:
+        buckets("a-bucket-for-all")
+        resource = "arn:aws:s3:::a-bucket-for-all"
+        grant = {"Effect": "Allow", "Principal": "*", "Action": "s3:ListBucket", "Resource": resource}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [grant]})
+        operator.client("s3").put_bucket_policy(Bucket="a-bucket-for-all", Policy=document)
+        rig = make_rig(wishes())
+        rig.carry_out(STEP)
+        result = rig.verify(STEP)["no-other-bucket"]
+        assert (result.status, result.problem.code) == (CheckStatus.WARNING, "bucket-open")
+        assert "a-bucket-for-all" in result.problem.what
+
+    def test_a_group_that_grants_it_is_a_failure(
+        self, make_rig: MakeRig, operator: Aws, buckets: Callable[[str], None]
+    ) -> None:
+        buckets("a-bucket-of-others")
+        rig = make_rig(wishes())
+        rig.carry_out(STEP)
+        iam = operator.client("iam")
+        grant = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::a-bucket-of-others"}
+        iam.put_user_policy(
+            UserName="registry-access",
+            PolicyName="more",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [grant]}),
+        )
+        result = rig.verify(STEP)["no-other-bucket"]
+        assert (result.status, result.problem.code) == (CheckStatus.FAILED, "key-too-strong")
