@@ -389,10 +389,37 @@ def test_of_two_zones_of_one_name_the_delegated_one_is_taken(place: Place, make_
 def test_a_zone_that_nobody_asks_is_told(place: Place, make_rig: MakeRig) -> None:
     finder = make_rig()
     copy = make_zone(finder.services, ZONE, HostedZoneConfig={"Comment": "a copy that nobody asks"})
-    plan = make_rig(hosted_zone_id=copy).plan()
-    assert [each.code for each in plan.blockers] == ["zone-not-delegated"]
-    assert ".awsdns-" in plan.blockers[0].why
-    assert make_rig(hosted_zone_id=place.zone_id).plan().blockers == ()
+    rig = make_rig(hosted_zone_id=copy)
+    assert rig.plan().blockers == ()
+    (warning,) = STEP.inspect(rig.context()).warnings
+    assert warning.code == "zone-not-delegated"
+    assert ".awsdns-" in warning.why
+    named = make_rig(hosted_zone_id=place.zone_id)
+    assert STEP.inspect(named.context()).warnings == ()
+
+
+@pytest.mark.usefixtures("place")
+def test_name_servers_by_other_names_are_known_by_their_addresses(
+    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """White-label name servers: the registrar has the names of a domain of one's own."""
+    rig = make_rig()
+    resolver, known = rig.services.resolver, STEP.inspect(rig.context()).candidates[0].name_servers
+    real = resolver.public
+    theirs = {f"ns{number}.brand.test": name for number, name in enumerate(known)}
+    own = {name: (f"192.0.2.{number}",) for number, name in enumerate(known)}
+
+    def public(name: str, rdtype: str) -> tuple[str, ...]:
+        name = theirs.get(name, name)
+        return own[name] if name in own and rdtype == "A" else real(name, rdtype)
+
+    monkeypatch.setattr(resolver, "delegation", lambda _: tuple(theirs))
+    assert STEP.inspect(rig.context()).zone is None or rig.plan().blockers
+    monkeypatch.setattr(resolver, "public", public)
+    facts = STEP.inspect(rig.context())
+    assert facts.zone is not None
+    assert facts.zone.is_delegated
+    assert facts.problems == ()
 
 
 @pytest.mark.parametrize(

@@ -107,3 +107,46 @@ def test_silence_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
             resolver.lookup("web.example.test", "A")
     assert caught.value.problem.code == "dns-no-answer"
     assert "web.example.test" in caught.value.problem.what
+
+
+def _reply(rcode: dns.rcode.Rcode, *, section: str = "", is_authority: bool = False) -> dns.message.Message:
+    reply = dns.message.make_response(dns.message.make_query("example.test", "NS"))
+    reply.set_rcode(rcode)
+    if is_authority:
+        reply.flags |= dns.flags.AA
+    if section:
+        getattr(reply, section).append(dns.rrset.from_text("example.test.", 60, "IN", "NS", "ns1.test."))
+    return reply
+
+
+@pytest.mark.parametrize(
+    ("reply", "found"),
+    [
+        (_reply(dns.rcode.NOERROR, section="authority"), ("ns1.test",)),
+        (_reply(dns.rcode.NOERROR, section="answer", is_authority=True), ("ns1.test",)),
+        (_reply(dns.rcode.NOERROR, is_authority=True), ()),
+        (_reply(dns.rcode.NXDOMAIN, is_authority=True), ()),
+        (_reply(dns.rcode.NXDOMAIN), None),
+        (_reply(dns.rcode.REFUSED), None),
+        (_reply(dns.rcode.SERVFAIL), None),
+        (_reply(dns.rcode.NOERROR), None),
+        (_reply(dns.rcode.NOERROR, section="answer"), None),
+    ],
+    ids=["referral", "own", "nothing", "absent", "hearsay", "refused", "failed", "empty", "cached"],
+)
+def test_a_delegation_is_taken_from_those_who_know(
+    reply: dns.message.Message, found: tuple[str, ...] | None
+) -> None:
+    assert module.delegated_by(reply, "example.test") == found
+
+
+def test_the_next_server_of_the_parent_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    replies = {
+        "a.parent.test": _reply(dns.rcode.REFUSED),
+        "b.parent.test": None,
+        "c.parent.test": _reply(dns.rcode.NOERROR, section="authority"),
+    }
+    resolver = Resolver(Endpoints())
+    monkeypatch.setattr(resolver, "_parent_servers", lambda _: tuple(replies))
+    monkeypatch.setattr(resolver, "_ask_server", lambda server, *_: replies[server])
+    assert resolver.delegation("example.test") == ("ns1.test",)

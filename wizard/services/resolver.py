@@ -12,6 +12,7 @@ import dns.message
 import dns.name
 import dns.nameserver
 import dns.query
+import dns.rcode
 import dns.rdatatype
 import dns.resolver
 import dns.rrset
@@ -82,8 +83,8 @@ class Resolver:
             return self.lookup(zone, "NS")
         for server in self._parent_servers(zone):
             reply = self._ask_server(server, zone, "NS")
-            if reply is not None:
-                return _texts([*reply.answer, *reply.authority], "NS", zone)
+            if reply is not None and (found := delegated_by(reply, zone)) is not None:
+                return found
         return self.public(zone, "NS")
 
     def _parent_servers(self, zone: str) -> tuple[str, ...]:
@@ -150,6 +151,21 @@ class Resolver:
                 except (requests.RequestException, dns.exception.DNSException):
                     continue
         raise _silent("public resolvers", name)
+
+
+def delegated_by(reply: dns.message.Message, zone: str) -> tuple[str, ...] | None:
+    """Where a server of the parent zone leads; None for what says nothing, as from a middlebox.
+
+    It refers to the zone's servers, or has authority over the zone or its absence (RFC 1034, 4.3.2).
+    """
+    has_authority = bool(reply.flags & dns.flags.AA)
+    if reply.rcode() == dns.rcode.NXDOMAIN:
+        return () if has_authority else None
+    if reply.rcode() != dns.rcode.NOERROR:
+        return None
+    if has_authority:
+        return _texts(reply.answer, "NS", zone)
+    return None if reply.answer else _texts(reply.authority, "NS", zone) or None
 
 
 def _server(text: str) -> dns.nameserver.Nameserver:

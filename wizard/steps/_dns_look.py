@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wizard.step import Context
 
 MOST_ZONES = "20"
+ROUTE53 = ".awsdns-"
 EXTERNAL_DNS = "heritage=external-dns"
 
 
@@ -34,13 +35,14 @@ def look_at_route53(ctx: "Context") -> DnsFacts:
     if zone is None:
         return dataclasses.replace(facts, problems=(problem,) if problem else ())
     listed = record_sets(aws, zone.zone_id, domain)
-    problems = (problem,) if problem else ()
+    # Who has named the zone knows it; what leads to it may only be invisible from here.
+    problems, doubts = (((), (problem,)) if zone_id else ((problem,), ())) if problem else ((), ())
     return dataclasses.replace(
         facts,
         zone=zone,
         records=tuple(facts_of(each) for each in listed if each["Type"] in ADDRESS_TYPES),
         problems=(*problems, *_cut_off(zone, domain, listed)),
-        warnings=(*facts.warnings, *_claimed(aws, zone, domain, listed)),
+        warnings=(*facts.warnings, *doubts, *_claimed(aws, zone, domain, listed)),
     )
 
 
@@ -178,9 +180,25 @@ def with_delegation(ctx: "Context", zone: ZoneFacts, warnings: list[Problem]) ->
         return dataclasses.replace(zone, name_servers=servers, is_delegated=bool(servers))
     # A name server or two of another zone may be left at the registrar; most of them decide.
     is_delegated = 2 * len(set(servers) & set(delegated_to)) > len(delegated_to)
+    if not is_delegated and delegated_to and not any(ROUTE53 in name for name in delegated_to):
+        is_delegated = _have_addresses_of(ctx, delegated_to, servers)
     return dataclasses.replace(
         zone, name_servers=servers, delegated_to=delegated_to, is_delegated=is_delegated
     )
+
+
+def _have_addresses_of(ctx: "Context", delegated_to: tuple[str, ...], servers: tuple[str, ...]) -> bool:
+    """Whether most are the zone's own servers by other names, as with white-label name servers."""
+
+    def addresses(name: str) -> set[str]:
+        try:
+            return {*ctx.services.resolver.public(name, "A"), *ctx.services.resolver.public(name, "AAAA")}
+        except Unreachable:
+            return set()
+
+    found = side_by_side([partial(addresses, name) for name in (*servers, *delegated_to)])
+    own = set[str]().union(*found[: len(servers)])
+    return 2 * sum(bool(each & own) for each in found[len(servers) :]) > len(delegated_to)
 
 
 def _choose(ctx: "Context", candidates: tuple[ZoneFacts, ...]) -> tuple[ZoneFacts | None, Problem | None]:
