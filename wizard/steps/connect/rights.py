@@ -55,6 +55,7 @@ def dns_actions(answers: Answers, partition: str) -> list[tuple[str, str]]:
     found = [("route53:ListHostedZonesByName", "*")]
     if zone := answers.dns.hosted_zone_id:
         arn = f"arn:{partition}:route53:::hostedzone/{zone}"
+        found.append(("route53:GetHostedZone", arn))
         found += [(f"route53:{name}ResourceRecordSets", arn) for name in ("List", "Change")]
         found.append(("route53:GetChange", f"arn:{partition}:route53:::change/*"))
     return found
@@ -84,7 +85,14 @@ def _bucket_actions(answers: Answers, partition: str) -> Iterator[tuple[str, str
     if bucket.abort_incomplete_days:
         yield "s3:GetLifecycleConfiguration", arn
         yield "s3:PutLifecycleConfiguration", arn
-    on_object = ("PutObject", "GetObject", "DeleteObject", "AbortMultipartUpload", "ListMultipartUploadParts")
+    on_object = (
+        "PutObject",
+        "PutObjectAcl",
+        "GetObject",
+        "DeleteObject",
+        "AbortMultipartUpload",
+        "ListMultipartUploadParts",
+    )
     for action in on_object:
         yield f"s3:{action}", f"{arn}/*"
 
