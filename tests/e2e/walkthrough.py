@@ -36,6 +36,7 @@ MASKS = (
     (re.compile(r"^( {8,})[0-9a-f]{5,}(?=/| +▐|$)", re.MULTILINE), r"\1<hex>"),
     (re.compile(r"CA [0-9a-f]{6}\b"), "CA <hex>"),
     (re.compile(r"\b\d+ s off"), "<n> s off"),
+    (re.compile(r"\b\d+\.\d s(?=\W{0,3}$)", re.MULTILINE), "n.n s"),
 )
 Tell = Callable[[str, str], None]
 

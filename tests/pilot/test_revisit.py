@@ -155,7 +155,8 @@ async def test_after_the_proof_what_to_type_can_be_copied(
     for view in app.views.values():
         view.status = StepStatus.DONE
     app.go_on(StepId.DNS)
-    await until(pilot, lambda: step_of(pilot) is StepId.PROOF and "Proven" in shown(pilot, "finish"))
+    await until(pilot, lambda: step_of(pilot) is StepId.PROOF and pilot.app.screen.query("#finish"))
+    await until(pilot, lambda: "Proven" in shown(pilot, "finish"))
     assert "docker login registry.example.org" in shown(pilot, "finish")
     await pilot.press("f4", "c")
     assert app.clipboard.endswith("docker login registry.example.org\n")
