@@ -138,6 +138,13 @@ class WizardApp(Manners):
         else:
             self._open_step(STEPS[STEPS.index(step) - 1])
 
+    def lead_to(self, step: StepId, field: tuple[str, str]) -> None:
+        """Opens another step at the field of one of its answers."""
+        self.views[step].is_editing = True
+        self._open_step(step)
+        if (screen := self.step_screen) is not None:
+            screen.call_after_refresh(screen.lead_to, field)
+
     def stop(self, step: StepId) -> None:
         """Takes effect between two requests."""
         self.session.cancel.set()

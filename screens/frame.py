@@ -26,7 +26,8 @@ from screens.actions import (
 )
 from screens.fields import FieldRow, rows_of
 from screens.forms import FORMS, Form
-from screens.modals import QuestionModal
+from screens.modals import QuestionModal, RawModal
+from screens.remedy import RemedyBar, carry_out
 from screens.render import (
     STANDINGS,
     STATUS_GLYPHS,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 DEBOUNCE_S = 0.3
 TICK_S = 0.5
+LOOK_LABEL = "Looking …"
 LOOKING = TableRow(
     Content.styled("▸ looking", "$text-accent"), Content.styled("at what is there now …", "$text-accent")
 )
@@ -98,9 +100,10 @@ class StepScreen(SizedScreen):
                 yield Table("checks")
                 for part in ("wait", "notes", "problem", "finish"):
                     yield Static(id=part, markup=False)
+                yield RemedyBar()
         with Horizontal(id="buttons"):
             yield Button("Back", id="back", compact=True)
-            yield Button(id="primary", variant="primary", compact=True)
+            yield Button(LOOK_LABEL, id="primary", variant="primary", compact=True)
             yield Button("F6 Change", id="change", compact=True)
             yield Button("F8 Undo", id="undo", compact=True)
         yield Static(id="hints", markup=False)
@@ -149,6 +152,7 @@ class StepScreen(SizedScreen):
         self._update("problem", Content("\n").join(shown))
         self._update("finish", self._finish(width))
         self._render_buttons()
+        self.query_one(RemedyBar).show(view, self.step)
         if view.is_running:
             self.query_one("#body", VerticalScroll).scroll_end(animate=False)
         self.render_hints()
@@ -280,6 +284,19 @@ class StepScreen(SizedScreen):
             self.action_change()
         elif event.button.id == "undo":
             self.action_undo()
+
+    def on_remedy_bar_chosen(self, message: RemedyBar.Chosen) -> None:
+        message.stop()
+        carry_out(self, message.offer)
+
+    def on_remedy_bar_raw_wanted(self, message: RemedyBar.RawWanted) -> None:
+        message.stop()
+        self.app.push_screen(RawModal(message.problem))
+
+    def lead_to(self, wanted: tuple[str, str]) -> None:
+        """Puts the focus into the field of this answer."""
+        self._led_to = wanted
+        self._lead_to(wanted)
 
     def action_look(self) -> None:
         if self.view.is_running or self.query(".-invalid"):
@@ -471,7 +488,7 @@ class StepScreen(SizedScreen):
             following = STEPS.index(self.step) + 1
             return "Finish" if following == len(STEPS) else f"Next: {FORMS[STEPS[following]].title} →"
         if view.is_looking:
-            return "Looking …"
+            return LOOK_LABEL
         if view.aside:
             return "Ask me again"
         if view.needs and not any(field_named(each) for each in view.needs):

@@ -9,6 +9,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from screens.render import clean
+from wizard.errors import Problem
 
 
 class QuestionModal(ModalScreen[bool]):
@@ -51,6 +52,39 @@ class QuestionModal(ModalScreen[bool]):
 
 class QuitModal(QuestionModal):
     """The question whether to quit; it may lie over another one."""
+
+
+class RawModal(ModalScreen[None]):
+    """A foreign error as it came; C copies it by OSC 52, which some terminals ignore."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter", "close", "Close", priority=True),
+        Binding("c", "copy", "Copy"),
+    ]
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__()
+        self._problem = problem
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog"):
+            yield Static(clean(self._problem.what), id="dialog-title", markup=False)
+            with VerticalScroll(id="dialog-text"):
+                yield Static(clean(self._problem.raw), id="raw-text", markup=False)
+            yield Static(id="dialog-told", markup=False)
+            yield Static("C copy  ↑ ↓ scroll  Enter or Esc closes", id="dialog-hint", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#dialog-text").focus()
+
+    def action_copy(self) -> None:
+        self.app.copy_to_clipboard(clean(self._problem.raw))
+        self.query_one("#dialog-told", Static).update(
+            "Copied. Where your terminal does not take it: select it."
+        )
+
+    def action_close(self) -> None:
+        self.dismiss(None)
 
 
 class TextModal(ModalScreen[None]):

@@ -2,6 +2,7 @@
 
 import enum
 from dataclasses import dataclass
+from typing import Literal
 
 
 class ExitCode(enum.IntEnum):
@@ -15,6 +16,20 @@ class ExitCode(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Remedy:
+    """The fix where a program can do it: "set" an answer to a value, or "wait" some seconds and try again.
+
+    `table` and `key` name the answer as the answers file does.
+    """
+
+    kind: Literal["set", "wait"]
+    table: str = ""
+    key: str = ""
+    value: str | bool = ""
+    wait_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """`code` is a stable kebab-case name; `raw` is the foreign text, kept whole and folded away."""
 
@@ -23,6 +38,7 @@ class Problem:
     why: str = ""
     fix: str = ""
     raw: str = ""
+    remedy: Remedy | None = None
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.what, self.why, self.fix) if part)

@@ -7,7 +7,7 @@ from typing import Any
 
 from wizard import ownership, rules
 from wizard.answers import Answers
-from wizard.errors import Problem
+from wizard.errors import Problem, Remedy
 from wizard.events import Verb
 from wizard.facts import BucketFacts
 from wizard.step import Change, Consent, Plan
@@ -75,6 +75,7 @@ def _blocker(answers: Answers, facts: BucketFacts) -> Problem | None:
             f"There is no bucket {name}.",
             "bucket.create is false, so it has to be there already.",
             "Set bucket.create to true, or bucket.name to a bucket that exists.",
+            remedy=Remedy("set", "bucket", "create", True),
         )
     return {
         "mine-elsewhere": Problem(
@@ -82,6 +83,7 @@ def _blocker(answers: Answers, facts: BucketFacts) -> Problem | None:
             f"The bucket lives in {facts.aws_region}.",
             f"{name} is yours, but a registry needs its bucket in its own region.",
             f"Set connect.aws_region to {facts.aws_region}, or choose another bucket.name.",
+            remedy=Remedy("set", "connect", "aws_region", facts.aws_region),
         ),
         "taken": Problem(
             "bucket-taken",

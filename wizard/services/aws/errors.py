@@ -15,6 +15,7 @@ from wizard.errors import (
     CredentialsError,
     NotFound,
     Problem,
+    Remedy,
     Unreachable,
     WizardError,
 )
@@ -23,6 +24,7 @@ from wizard.services.aws.offers import not_offered
 
 # GetBucketLocation is read by a parser of its own, whose error botocore lets pass.
 FOREIGN = (ClientError, boto.BotoCoreError, ResponseParserError, ParseError)
+PASSING, PASSES_IN_S = frozenset({"aws-throttled", "aws-unwell"}), 60
 SKEWED = re.compile(r"signature (?:expired|not yet current)|request time and the current time", re.IGNORECASE)
 
 
@@ -52,7 +54,8 @@ class Seen:
         return f"profile {self.profile}" if self.profile else "the default credentials"
 
     def problem(self, code: str, what: str, why: str, fix: str) -> Problem:
-        return Problem(code, what, why, fix, _text_of(self.error))
+        remedy = Remedy("wait", wait_s=PASSES_IN_S) if code in PASSING else None
+        return Problem(code, what, why, fix, _text_of(self.error), remedy)
 
 
 def _text_of(error: Exception) -> str:

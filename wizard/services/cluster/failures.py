@@ -16,6 +16,7 @@ from wizard.errors import (
     CredentialsError,
     NotFound,
     Problem,
+    Remedy,
     Unreachable,
     WizardError,
 )
@@ -141,7 +142,8 @@ def _unwell(status: Status, call: Call, target: Target, raw: str) -> Unreachable
         why = (
             "It has an error of its own." if call.is_secret else f"It says: {_first_sentence(status.message)}"
         )
-    return Unreachable(Problem("api-server-busy", what, why, "Try again in a minute.", raw))
+    passes = Remedy("wait", wait_s=60)
+    return Unreachable(Problem("api-server-busy", what, why, "Try again in a minute.", raw, passes))
 
 
 _WEBHOOK = re.compile(r'failed calling webhook "([^"\s]+)"')

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from wizard.errors import Problem
+from wizard.errors import Problem, Remedy
 from wizard.steps.connect.findings import Findings
 
 Object = Mapping[str, Any]
@@ -82,6 +82,7 @@ def _judge_region(nodes: Nodes, aws_region: str, findings: Findings) -> None:
                 f"The nodes run in {', '.join(nodes.regions)}, but the AWS region is {aws_region}.",
                 "The registry's balancer is made where the nodes are, and looked for in the AWS region.",
                 f'Set aws_region = "{nodes.regions[0]}" in [connect], or choose another context.',
+                remedy=Remedy("set", "connect", "aws_region", nodes.regions[0]),
             ),
         )
     elif nodes.total and not nodes.regions:
@@ -115,7 +116,8 @@ def no_region(problem: Problem, nodes: Nodes | None) -> Problem:
     if nodes is None or len(nodes.regions) != 1:
         return problem
     fix = f'Set aws_region = "{nodes.regions[0]}" in [connect]; the nodes run there.'
-    return Problem(problem.code, problem.what, problem.why, fix, problem.raw)
+    remedy = Remedy("set", "connect", "aws_region", nodes.regions[0])
+    return replace(problem, fix=fix, remedy=remedy)
 
 
 def _region(labels: Mapping[str, str], found: re.Match[str] | None) -> str:

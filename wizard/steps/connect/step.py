@@ -6,7 +6,7 @@ from typing import Any
 
 from wizard import ownership
 from wizard.answers import Answers
-from wizard.errors import AccessDenied, Conflict, NotFound, Problem
+from wizard.errors import AccessDenied, Conflict, NotFound, Problem, Remedy
 from wizard.events import StepId, Verb
 from wizard.facts import ConnectFacts, FactBook
 from wizard.journal import Entry
@@ -54,6 +54,7 @@ class ConnectStep:
                 f"The namespace {name} is not in the cluster of {seen.kube_context}.",
                 "Everything of the registry lives in one namespace.",
                 "Set create_namespace = true in [connect], or name one that is there.",
+                remedy=Remedy("set", "connect", "create_namespace", True),
             )
             return Plan(blockers=(*blockers, missing))
         change = Change(
