@@ -37,6 +37,7 @@ class WizardApp(Manners):
         self.views = {step: StepView() for step in STEPS}
         self.setup = ""
         self._undoing: StepId | None = None
+        self._tells_undo = False
         self._start_screen = StartScreen()
 
     def on_mount(self) -> None:
@@ -260,7 +261,8 @@ class WizardApp(Manners):
             return
         before = STEPS[: STEPS.index(screen.step)]
         broken = next((step for step in before if not self.views[step].is_verified), None)
-        if broken is not None:
+        tells_undo, self._tells_undo = self._tells_undo, False
+        if broken is not None and not tells_undo:
             self._open_step(broken)
         else:
             screen.render_view()
@@ -313,7 +315,7 @@ class WizardApp(Manners):
 
     def _undone(self, step: StepId) -> None:
         """What came of it stays on the screen; how the steps stand now is asked for."""
-        self._undoing = None
+        self._undoing, self._tells_undo = None, True
         for each in STEPS[STEPS.index(step) :]:
             self.views[each].status, self.views[each].plan = StepStatus.UNDONE, None
         for each in STEPS[STEPS.index(step) + 1 :]:

@@ -24,6 +24,7 @@ from wizard.events import STEPS, ChangeFinished, ChangeStarted, Noted, StepFinis
 
 __all__ = ["pilot", "start"]
 BUCKET = StepId.BUCKET
+MANY = [f"Change number {number}" for number in range(20)]
 
 
 async def finish(running: Running, *later: StepId) -> None:
@@ -88,12 +89,15 @@ async def test_undo_names_what_goes_and_says_what_came_of_it(
 ) -> None:
     asked: list[StepId] = []
     session = session_of(pilot)
-    monkeypatch.setattr(session, "to_undo", lambda _step: ("Create the key [x]", "Create the bucket acme"))
+    monkeypatch.setattr(
+        session, "to_undo", lambda _step: ("Create the key [x]", "Create the bucket acme", *MANY)
+    )
     monkeypatch.setattr(session, "undo", asked.append)
     monkeypatch.setattr(session, "stand", lambda: None)
     await finish(pilot, StepId.USER)
     await pilot.press("f8")
     assert "- Create the key [x] - Create the bucket acme" in question(pilot)
+    assert pilot.app.screen.query_one("#dialog-hint").region.bottom <= pilot.app.size.height
     assert pilot.app.focused is pilot.app.screen.query_one("#no")
     await pilot.press("enter")
     assert asked == []
@@ -111,11 +115,13 @@ async def test_undo_names_what_goes_and_says_what_came_of_it(
         pilot.app.post_message(Happened(event))
     await until(pilot, lambda: summary in shown(pilot, "plan"))
     pilot.app.post_message(Ended("undo", BUCKET, Problem("kept", "The bucket was kept.", "", "Empty it.")))
-    statuses = {step: StepStatus.UNDONE if step is not StepId.CONNECT else StepStatus.DONE for step in STEPS}
+    statuses = {
+        step: StepStatus.UNDONE if step is not StepId.CONNECT else StepStatus.WAITING for step in STEPS
+    }
     pilot.app.post_message(Standing(statuses))
     await until(pilot, lambda: label(pilot) == "Looking …")
     await look(pilot)
-    assert step_of(pilot) is BUCKET
+    assert step_of(pilot) is BUCKET, "what came of it would be hidden by another step"
     assert "The key was deleted." in shown(pilot, "notes")
     assert name_of(pilot).focusable
 
