@@ -32,9 +32,14 @@ def many_buckets(world: World) -> Iterator[None]:
 
 
 async def open_list(pilot: Running, step: StepId, key: str) -> PickerModal:
-    pilot.app.screen.set_focus(await field_of(pilot, step, key))
+    field = await field_of(pilot, step, key)
+    pilot.app.screen.set_focus(field)
     await pilot.press("f7")
-    await until(pilot, lambda: isinstance(pilot.app.screen, PickerModal) and choices_of(pilot))
+    return await opened(pilot)
+
+
+async def opened(pilot: Running) -> PickerModal:
+    await until(pilot, lambda: isinstance(pilot.app.screen, PickerModal) and pilot.app.screen.is_mounted)
     assert isinstance(pilot.app.screen, PickerModal)
     return pilot.app.screen
 
@@ -99,9 +104,13 @@ async def test_a_list_that_may_not_be_read_says_so(wizard: Running, world: World
 
 async def test_the_mouse_opens_and_picks(wizard: Running) -> None:
     row = (await field_of(wizard, StepId.CONNECT, "namespace")).ancestors[1]
-    await wizard.click(row.query_one(ListButton))
-    await until(wizard, lambda: isinstance(wizard.app.screen, PickerModal) and choices_of(wizard).total > 1)
-    modal = wizard.app.screen
+    button = row.query_one(ListButton)
+    wizard.app.screen.set_focus(wizard.app.screen.query_one("#primary"))
+    await until(wizard, lambda: button.region)
+    await wizard.pause()
+    await wizard.click(button)
+    modal = await opened(wizard)
+    await until(wizard, lambda: choices_of(wizard).total > 1)
     await wizard.press(*"kube-system")
     await until(wizard, lambda: choices_of(wizard).matching == 1)
     await wizard.click(ChoiceList, offset=(3, 0))
@@ -121,7 +130,8 @@ async def test_the_hint_names_the_key_only_where_there_is_a_list(wizard: Running
     def hints() -> str:
         return str(wizard.app.screen.query_one("#hints", Static).render())
 
-    wizard.app.screen.set_focus(await field_of(wizard, StepId.CERTIFICATE, "domain"))
+    domain = await field_of(wizard, StepId.CERTIFICATE, "domain")
+    wizard.app.screen.set_focus(domain)
     await until(wizard, lambda: "F7 List" in hints())
     wizard.app.screen.set_focus(wizard.app.screen.query_one("#field-certificate-email"))
     await until(wizard, lambda: "F7 List" not in hints())

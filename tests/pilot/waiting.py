@@ -22,11 +22,16 @@ async def until(pilot: Pilot[Any], is_there: Callable[[], object]) -> None:
 
 
 async def field_of(pilot: Pilot[Any], step: StepId, key: str) -> Input:
-    """The field of a step, which is opened if it is not."""
+    """The field of a step, which is opened if it is not; its screen has chosen its first focus."""
     app = pilot.app
     assert isinstance(app, WizardApp)
     if app.step_screen is None or app.step_screen.step is not step:
         app._open_step(step)
     name = f"#field-{step.value}-{key.replace('_', '-')}"
-    await until(pilot, lambda: app.step_screen and app.step_screen.step is step and app.screen.query(name))
+
+    def is_open() -> bool:
+        screen = app.step_screen
+        return screen is not None and screen.step is step and screen.is_mounted
+
+    await until(pilot, is_open)
     return app.screen.query_one(name, Input)
