@@ -84,7 +84,15 @@ def _upkeep(commands: "Commands[argparse.ArgumentParser]") -> None:
     check.set_defaults(run="check")
     renew = _add(commands, "renew", "get a new certificate, roll it out and see it served")
     _setup(renew)
-    renew.add_argument("--if-due", action="store_true", help="only when it is time")
+    ways = renew.add_mutually_exclusive_group()
+    ways.add_argument(
+        "--if-due", action="store_true", help="only when it is time, and without a word when it is not"
+    )
+    ways.add_argument(
+        "--install-timer", action="store_true", help="see to it twice a day, by a systemd timer of your own"
+    )
+    ways.add_argument("--print-cron", action="store_true", help="print a line for crontab that does the same")
+    ways.add_argument("--new-account-key", action="store_true", help="give the ACME account another key")
     renew.set_defaults(run="renew")
     undo = _add(commands, "undo", "take back exactly what a setup made")
     _setup(undo)

@@ -111,16 +111,18 @@ def check(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading
         return ExitCode.DONE if engine.check(push=options.push) else ExitCode.FAILED
 
 
-def renew(options: argparse.Namespace, root: Path, _emit: Emit, _cancel: threading.Event) -> int:
+def renew(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading.Event) -> int:
+    from wizard import renew_command
+    from wizard.renew import Renewal
+
     directory = _which(root, options.setup)
-    raise Refused(
-        Problem(
-            "renew-not-there",
-            f"`renew` is not there yet, so the certificate of {directory.name} was not touched.",
-            "This version issues and imports certificates; renewing in place comes with the next.",
-            "Until then: `kube-registry undo`, then `kube-registry apply`, before it runs out.",
-        )
-    )
+    with directory.lock("renew"):
+        answers = _stored(directory)
+        services = Services(answers, Endpoints.gather(answers.endpoints, os.environ))
+        renewal = Renewal(directory, answers, services, emit=emit, vault=Vault(), cancel=cancel)
+        renewal.vault.read_environment([], os.environ)
+        emit(RunStarted("renew", directory.name, (StepId.CERTIFICATE, StepId.DEPLOY)))
+        return renew_command.run(renewal, options)
 
 
 def undo(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading.Event) -> int:
@@ -259,7 +261,7 @@ def _next_command(options: argparse.Namespace) -> str:
             words += [option, str(value)]
     if options.setup:
         words.append(options.setup)
-    for name in ("push", "if_due", "yes", "practice", "json"):
+    for name in ("push", "if_due", "new_account_key", "install_timer", "yes", "practice", "json"):
         if getattr(options, name, False):
             words.append(f"--{name.replace('_', '-')}")
     return shlex.join(words)

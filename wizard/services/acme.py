@@ -152,6 +152,15 @@ class Acme:
         self._key = self._net.key = new
         self._net.alg = algorithm_of(new)
 
+    def has_this_key(self) -> bool:
+        """Whether the account that is signed as has this client's key (RFC 8555, 6.2 and 7.3)."""
+        with self._explained():
+            try:
+                self._post(self._account_uri, None)
+            except messages.Error:
+                return False
+        return True
+
     def deactivate(self) -> None:
         """The account is given up for good (RFC 8555, 7.3.6); its certificates stay valid."""
         with self._explained():

@@ -13,7 +13,14 @@ from wizard.services.cluster import SecretContents
 from wizard.step import Change, Context, Receipt
 from wizard.steps._acme_limits import limits_remembered, refuse_if_limited
 from wizard.steps._acme_look import account_in
-from wizard.steps._acme_secret import PRODUCTION_SLOT, Slot, put_account
+from wizard.steps._acme_secret import (
+    NEXT_ACCOUNT_KEY,
+    PRODUCTION_SLOT,
+    Slot,
+    put_account,
+    put_next_account_key,
+    take_next_account_key,
+)
 from wizard.vault import EAB_HMAC
 
 ACCOUNT_KEY_TYPE = "ecdsa-p256"
@@ -71,6 +78,39 @@ def register_again(ctx: Context, acme: Acme, directory: str, slot: Slot = PRODUC
     if found is not None:
         told = _told(found, slot) | {"directory": directory, "uri": uri}
         put_account(ctx, found.data[slot.key], slot, told)
+
+
+def change_key(ctx: Context, change: Change) -> Receipt:
+    """The account goes on with a new key; the next one is in the Secret before the CA hears of it.
+
+    A run that was cut off may have told the CA already: then only the Secret is left to be changed.
+    """
+    directory, cluster = str(change.params["directory"]), ctx.services.cluster
+    acme = open_account(ctx, directory)
+    try:
+        found = cluster.read_secret(names.ACME_ACCOUNT_SECRET)
+        assert found
+        key_pem = found.data.get(NEXT_ACCOUNT_KEY, b"")
+        if not key_pem:
+            key_pem = certificates.new_key(ACCOUNT_KEY_TYPE)
+            put_next_account_key(ctx, key_pem)
+        uri, _ = account_in(found)
+        if not _knows(ctx, directory, key_pem, uri):
+            acme.change_key(key_pem)
+    finally:
+        acme.close()
+    take_next_account_key(ctx)
+    return {"directory": directory, "uri": uri}
+
+
+def _knows(ctx: Context, directory: str, key_pem: bytes, uri: str) -> bool:
+    """Whether the account has this key already."""
+    acme = _client(ctx, directory, key_pem)
+    try:
+        acme.use(uri)
+        return acme.has_this_key()
+    finally:
+        acme.close()
 
 
 def give_up(ctx: Context, directory: str) -> str:

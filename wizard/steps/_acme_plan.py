@@ -11,6 +11,7 @@ from wizard.step import Change, Consent, Plan
 
 REGISTER, ISSUE, IMPORT = "register-account", "issue-certificate", "import-certificate"
 REHEARSE = "rehearse-issuance"
+RENEW, RESTORE, CHANGE_KEY = "renew-certificate", "restore-certificate", "change-account-key"
 HTTP_METHODS = ("webroot", "standalone")
 LIVE = "/etc/letsencrypt/live"  # where certbot keeps what it got
 BY_DNS = "dns-route53 renews it from anywhere, whatever the name leads to."
@@ -42,7 +43,7 @@ def plan_certificate(answers: Answers, facts: CertificateFacts | None) -> Plan:
     if not is_rehearsed:
         changes.append(_rehearse(answers, facts))
     if not is_import and needs_account(facts):
-        changes.append(_register(answers, facts))
+        changes.append(registration(answers, facts))
     changes.append(_import(answers, facts, reason) if is_import else _issue(answers, facts, reason))
     blockers = (*_foreign(answers, touched), *(() if is_import else _refusals(answers, facts)))
     consents = tuple(each for each in _consents(touched) if not each.is_given(answers))
@@ -139,7 +140,8 @@ def _due(facts: CertificateFacts) -> Iterator[str]:
         )
 
 
-def _register(answers: Answers, facts: CertificateFacts) -> Change:
+def registration(answers: Answers, facts: CertificateFacts) -> Change:
+    """A new account at the CA, its key in a Secret."""
     secret = facts.account_secret
     exists = secret is not None and secret.exists
     contact = f" with the contact {answers.certificate.email}" if answers.certificate.email else ""

@@ -11,7 +11,7 @@ from wizard.services.cluster import SecretContents
 from wizard.step import Context
 from wizard.steps._acme_account import give_up
 from wizard.steps._acme_methods import clean_after
-from wizard.steps._acme_plan import REGISTER, REHEARSE
+from wizard.steps._acme_plan import CHANGE_KEY, REGISTER, REHEARSE
 from wizard.steps._acme_secret import KEPT_ACCOUNT, KEPT_PAIR, put_back
 
 
@@ -20,6 +20,8 @@ def undo(ctx: Context, entry: Entry) -> str:
     clean_after(ctx, entry)
     if entry.change.action == REHEARSE:
         return "A rehearsal leaves nothing to take back."
+    if entry.change.action == CHANGE_KEY:
+        return "The account's key goes with the account."
     if entry.change.action == REGISTER:
         farewell = partial(give_up, ctx, str(entry.change.params["directory"]))
         return _undo_secret(ctx, entry, names.ACME_ACCOUNT_SECRET, KEPT_ACCOUNT, farewell)

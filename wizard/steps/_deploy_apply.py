@@ -10,6 +10,7 @@ from wizard.polling import NotReady
 from wizard.step import Change, Context, Receipt
 from wizard.steps import _deploy_balancer as balancer
 from wizard.steps import _deploy_objects as objects
+from wizard.steps import _deploy_renew as renewal
 from wizard.steps import _deploy_rollout as rollout
 
 GONE_DEADLINE_S = 300
@@ -28,6 +29,8 @@ def apply(ctx: Context, change: Change) -> Receipt:
             return {"replaced": rollout.replace_pods(ctx, change.params["manifest"])}
         case "remove-workload":
             return remove_workload(ctx, change)
+        case renewal.ROLL:
+            return renewal.roll(ctx, change)
         case _:
             return await_registry(ctx)
 

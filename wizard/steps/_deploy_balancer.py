@@ -76,7 +76,7 @@ def await_answer(ctx: Context, address: str, serial: str) -> None:
     """Until the balancer leads to Pods with the certificate; an internal one may not be seen from here."""
     if ctx.answers.deploy.scheme == "internal":
         return
-    _await_serial(ctx, address, serial, ANSWER_DEADLINE_S)
+    await_serial(ctx, address, serial, ANSWER_DEADLINE_S)
 
 
 def check_kind(ctx: Context) -> CheckResult:
@@ -123,7 +123,7 @@ def check_serial(ctx: Context) -> CheckResult:
     address = facts.balancer_hostname if facts else ""
     serial = wanted_serial(ctx)
     try:
-        return CheckResult.passed(_await_serial(ctx, address, serial, SETTLE_DEADLINE_S))
+        return CheckResult.passed(await_serial(ctx, address, serial, SETTLE_DEADLINE_S))
     except WizardError as error:
         if ctx.answers.deploy.scheme == "internal" and isinstance(error.__cause__, Unreachable):
             why = "An internal load balancer is not to be reached from here. That may be right."
@@ -138,7 +138,7 @@ def wanted_serial(ctx: Context) -> str:
     return certificate.chain.serial if certificate and certificate.chain else ""
 
 
-def _await_serial(ctx: Context, address: str, serial: str, deadline_s: float) -> str:
+def await_serial(ctx: Context, address: str, serial: str, deadline_s: float) -> str:
     """Returns a detail for people; raises the last failure where the deadline passes."""
     from wizard.services import tls
 

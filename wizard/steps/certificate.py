@@ -9,7 +9,18 @@ from wizard.events import StepId
 from wizard.facts import CertificateFacts, ChainFacts, FactBook
 from wizard.journal import Entry
 from wizard.step import Change, Check, CheckResult, Context, Plan, Receipt
-from wizard.steps._acme_plan import ISSUE, REGISTER, REHEARSE, plan_certificate, renewal_hint
+from wizard.steps._acme_plan import (
+    CHANGE_KEY,
+    ISSUE,
+    REGISTER,
+    REHEARSE,
+    RENEW,
+    RESTORE,
+    plan_certificate,
+    renewal_hint,
+)
+
+UPKEEP = frozenset({RENEW, RESTORE, CHANGE_KEY})
 
 
 class CertificateStep:
@@ -38,6 +49,8 @@ class CertificateStep:
             from wizard.steps._acme_issue import issue
 
             return issue(ctx, change, entry)
+        if change.action in UPKEEP:
+            return _upkeep(ctx, change, entry)
         from wizard.steps._acme_import import bring_in
 
         return bring_in(ctx)
@@ -62,6 +75,19 @@ class CertificateStep:
         from wizard.steps._acme_undo import undo
 
         return undo(ctx, entry)
+
+
+def _upkeep(ctx: Context, change: Change, entry: Entry) -> Receipt:
+    """What only `renew` does."""
+    from wizard.steps import _acme_renew
+
+    if change.action == RENEW:
+        return _acme_renew.renew(ctx, change, entry)
+    if change.action == RESTORE:
+        return _acme_renew.restore(ctx, change)
+    from wizard.steps._acme_account import change_key
+
+    return change_key(ctx, change)
 
 
 def _check_stored(facts: CertificateFacts) -> CheckResult:

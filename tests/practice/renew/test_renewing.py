@@ -1,0 +1,152 @@
+"""Renewals in the practice world: when they are due, what they change, and what they leave as it was."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.practice.renew.conftest import Finished
+from wizard import names
+from wizard.errors import Refused
+from wizard.events import StepId
+from wizard.journal import Entry
+from wizard.step import Receipt
+from wizard.steps import _deploy_renew
+from wizard.steps._acme_renew import when_due
+
+
+def due_now(finished: Finished) -> None:
+    now = datetime.now(UTC)
+    finished.world.acme.settings.renewal_window = (now - timedelta(hours=2), now - timedelta(hours=1))
+
+
+def crash(*_arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_nothing_is_said_or_asked_as_long_as_nothing_is_due(finished: Finished) -> None:
+    before, orders = finished.contents(), finished.count("order")
+    assert finished.run().renew(if_due=True) is False
+    assert finished.events == []
+    assert (finished.contents(), finished.count("order")) == (before, orders)
+
+
+def test_what_the_ca_wants_renewed_is_renewed_and_served(finished: Finished) -> None:
+    before, former = finished.contents(), finished.stored()
+    due_now(finished)
+    assert finished.run().renew(if_due=True) is True
+    after = finished.contents()
+    assert finished.stored() != former
+    assert finished.served() == finished.stored()
+    assert after[names.PREVIOUS_CERTIFICATE] == before[names.CERTIFICATE_KEY]
+    assert after[names.PREVIOUS_PRIVATE_KEY] == before[names.PRIVATE_KEY]
+    assert after[names.PRIVATE_KEY] != before[names.PRIVATE_KEY]
+    assert not {names.NEXT_PRIVATE_KEY, names.NEXT_REQUEST, "next.crt"} & set(after)
+    assert any(f"serves the certificate {finished.stored()}" in text for text in finished.told)
+    finished.world.acme.settings.renewal_window = None
+    assert finished.run().renew(if_due=True) is False
+
+
+def test_apply_finds_nothing_to_change_after_a_renewal(finished: Finished) -> None:
+    finished.run().renew()
+    run = finished.run()
+    assert [plan.changes for plan in run.survey().values()] == [()] * 8
+
+
+def test_without_the_cas_word_a_third_of_the_life_left_counts(finished: Finished) -> None:
+    leaf = finished.leaf()
+    third = (leaf.not_valid_after_utc - leaf.not_valid_before_utc) / 3
+    data = finished.contents()
+    finished.cluster.write_secret(
+        names.CERTIFICATE_SECRET, {**data, names.ISSUED_BY: b""}, setup=finished.answers.setup
+    )
+    due = when_due(finished.run()._context(StepId.CERTIFICATE))
+    assert not due.is_by_ca
+    assert due.at == leaf.not_valid_after_utc - third
+    finished.cluster.write_secret(names.CERTIFICATE_SECRET, data, setup=finished.answers.setup)
+
+
+def test_a_way_that_does_not_work_now_is_told_before_the_ca_is_asked(finished: Finished) -> None:
+    """The name leads to the balancer now, so nothing that is put into the webroot can be seen."""
+    before, orders = finished.contents(), finished.count("order")
+    run = finished.run(renew_by="webroot", webroot=finished.world.environment()["KUBE_REGISTRY_WEBROOT"])
+    with pytest.raises(Refused) as refused:
+        run.renew()
+    assert "port 80" in str(refused.value.problem).lower(), refused.value.problem
+    assert finished.count("order") == orders
+    assert finished.contents() == before
+
+
+def test_an_imported_certificate_is_nobodys_to_renew(finished: Finished) -> None:
+    with pytest.raises(Refused, match="imported"):
+        finished.run(method="import").renew()
+
+
+@pytest.mark.parametrize("point", ["installed", "rolled"])
+def test_a_renewal_that_was_cut_off_is_gone_on_with(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    due_now(finished)
+    issued = finished.count("issued")
+    with monkeypatch.context() as patched:
+        if point == "installed":
+            patched.setattr(_deploy_renew, "roll", crash)
+        else:
+            done = Entry.done
+
+            def cut(entry: Entry, receipt: Receipt) -> None:
+                if entry.change.action == _deploy_renew.ROLL:
+                    raise KeyboardInterrupt
+                done(entry, receipt)
+
+            patched.setattr(Entry, "done", cut)
+        with pytest.raises(KeyboardInterrupt):
+            finished.run().renew(if_due=True)
+    finished.world.acme.settings.renewal_window = None
+    assert finished.run().renew(if_due=True) is True
+    assert finished.served() == finished.stored()
+    assert finished.count("issued") == issued + 1
+    assert finished.run().renew(if_due=True) is False
+
+
+def test_the_account_goes_on_with_another_key(finished: Finished) -> None:
+    before = finished.contents(names.ACME_ACCOUNT_SECRET)
+    finished.run().change_account_key()
+    after = finished.contents(names.ACME_ACCOUNT_SECRET)
+    assert after[names.ACME_ACCOUNT_KEY] != before[names.ACME_ACCOUNT_KEY]
+    assert after[names.ACME_ACCOUNT_FILE] == before[names.ACME_ACCOUNT_FILE]
+    assert set(after) == set(before)
+    finished.run().renew()
+    assert finished.served() == finished.stored()
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_a_key_change_that_was_cut_off_ends_with_one_key(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch, *, is_told: bool
+) -> None:
+    """Before the CA was told of the new key, or after it was."""
+    from wizard.services.acme import Acme
+
+    change = Acme.change_key
+
+    def cut(acme: Acme, key_pem: bytes) -> None:
+        if is_told:
+            change(acme, key_pem)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Acme, "change_key", cut)
+        with pytest.raises(KeyboardInterrupt):
+            finished.run().change_account_key()
+    kept = finished.contents(names.ACME_ACCOUNT_SECRET)["next-account.key"]
+    finished.run().change_account_key()
+    after = finished.contents(names.ACME_ACCOUNT_SECRET)
+    assert after[names.ACME_ACCOUNT_KEY] == kept
+    assert "next-account.key" not in after
+    finished.run().renew()
+
+
+def test_a_renewal_by_hand_without_need_is_done_all_the_same(finished: Finished) -> None:
+    former = finished.stored()
+    assert finished.run().renew() is True
+    assert finished.served() != former
+    assert any("not due before" in text for text in finished.told)
