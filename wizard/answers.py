@@ -20,6 +20,8 @@ from wizard.events import StepId
 
 Preflight = Literal["address", "stale-aaaa", "port-80", "redirects", "probe", "caa", "delegation"]
 LARGEST_FILE_BYTES = 256 * 1024
+MOST_DOTS = 500
+"""Before an equals sign: the reader's time grows with their square, and no name here has any."""
 
 
 def _ruled(rule: rules.Rule) -> AfterValidator:
@@ -204,17 +206,25 @@ class Answers(Table):
 def parse(text: str, *, source: str = "answers") -> Answers:
     """Answers from TOML text; raises Refused with table and key, the reason and the nearest valid name."""
     try:
+        if max((line.partition("=")[0].count(".") for line in text.split("\n")), default=0) > MOST_DOTS:
+            raise ValueError("a key has too many dots")  # noqa: TRY301 - told as what else is wrong with it
         found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise Refused(
-            Problem(
-                "answers-not-toml",
-                f"{source} is not valid TOML.",
-                f"{error}.",
-                "Mend that line; `kube-registry answers example` prints a file to start from.",
-            )
-        ) from error
+    except RecursionError as error:
+        raise _not_toml(source, "It is nested too deep.") from error
+    except ValueError as error:
+        raise _not_toml(source, f"{error}.") from error
     return from_mapping(found, source=source)
+
+
+def _not_toml(source: str, why: str) -> Refused:
+    return Refused(
+        Problem(
+            "answers-not-toml",
+            f"{source} is not valid TOML.",
+            why,
+            "Mend that line; `kube-registry answers example` prints a file to start from.",
+        )
+    )
 
 
 def from_mapping(found: Mapping[str, object], *, source: str = "answers") -> Answers:
@@ -228,7 +238,9 @@ def from_mapping(found: Mapping[str, object], *, source: str = "answers") -> Ans
 def load(path: Path) -> Answers:
     """Answers from a file; raises Refused where it cannot be read, is too large, or is wrong."""
     try:
-        if path.stat().st_size > LARGEST_FILE_BYTES:
+        with path.open("rb") as file:  # a pipe or a device tells no size
+            found = file.read(LARGEST_FILE_BYTES + 1)
+        if len(found) > LARGEST_FILE_BYTES:
             raise Refused(
                 Problem(
                     "answers-too-large",
@@ -237,7 +249,7 @@ def load(path: Path) -> Answers:
                     "Name the right file after -a.",
                 )
             )
-        text = path.read_text(encoding="utf-8")
+        text = found.decode("utf-8").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(
             Problem(

@@ -140,7 +140,7 @@ class Journal:
             self._ends_clean = False
             handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
-                _write_whole(handle, line.encode())
+                _write_whole(handle, line.encode("utf-8", "backslashreplace"))  # half a surrogate pair
                 os.fsync(handle)
             finally:
                 os.close(handle)
@@ -155,7 +155,7 @@ class Journal:
         for line in text.splitlines():
             try:
                 found = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(found, dict):
                 yield found
@@ -163,13 +163,13 @@ class Journal:
     def _replay(self, record: dict[str, Any]) -> None:
         try:
             self._apply(record)
-        except (KeyError, TypeError, ValueError, StopIteration):
+        except (KeyError, TypeError, ValueError, OverflowError, StopIteration):
             return  # a damaged record says nothing; the world is asked anyway
 
     def _apply(self, record: dict[str, Any]) -> None:
         state = record["state"]
         if state == "verified":
-            self._verified[StepId(record["step"])] = record["facts"]
+            self._verified[StepId(record["step"])] = {**record["facts"]}
             return
         if state == "doubted":
             self._verified.pop(StepId(record["step"]), None)
@@ -185,14 +185,14 @@ class Journal:
             if any(entry.number == number for entry in self._entries):
                 return
             change = Change.from_json(record["change"])
-            time = datetime.fromisoformat(record["time"])
+            time = datetime.fromisoformat(record["time"]).astimezone(UTC)
             self._entries.append(Entry(number, StepId(record["step"]), change, time, _journal=self))
             self._last_number = max(self._last_number, number)
             return
         entry = next(entry for entry in self._entries if entry.number == number)
         if state == "noted":
             entry.notes.update(record["note"])
-        else:
+        elif state in {"done", "undone"}:
             entry.state = state
             entry.receipt.update(record.get("receipt", {}))
             if state == "undone":

@@ -4,6 +4,7 @@ import json
 import sys
 import threading
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -46,9 +47,19 @@ TITLES = {
 }
 
 
+# Control and format characters, halves of surrogate pairs, and line breaks that only Unicode knows.
+STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
 def plain(text: str) -> str:
     """The text without control characters: foreign words must not steer a terminal."""
-    return "".join(c if c == "\n" or unicodedata.category(c) not in {"Cc", "Cf"} else "�" for c in text)
+    return "".join(c if c == "\n" or unicodedata.category(c) not in STEERING else "�" for c in text)
+
+
+def json_line(record: Mapping[str, object]) -> str:
+    """One line of JSON that may be looked at in a terminal: what would steer it is escaped."""
+    text = json.dumps(record, ensure_ascii=False)
+    return "".join(json.dumps(c)[1:-1] if unicodedata.category(c) in STEERING else c for c in text)
 
 
 class JsonLines:
@@ -61,7 +72,7 @@ class JsonLines:
     def __call__(self, event: Event) -> None:
         record = to_json(event, datetime.now(UTC).isoformat(timespec="milliseconds"))
         with self._lock:
-            self._out.write(json.dumps(record, ensure_ascii=False) + "\n")
+            self._out.write(json_line(record) + "\n")
             self._out.flush()
 
 
@@ -106,7 +117,8 @@ class Narrator:
     def _tell(self, event: Event) -> None:
         match event:
             case StepStarted():
-                self._line(f"\n{TITLES[event.step]}")
+                self._line("")
+                self._line(TITLES[event.step])
             case PlanMade() if self._command == "plan":
                 pass  # the table that `plan` prints has the notes
             case PlanMade():
@@ -162,8 +174,9 @@ class Narrator:
                 self._line(f"{indent}{line}")
 
     def _line(self, text: str) -> None:
+        """One line: a line break in foreign words must not begin what looks like one of ours."""
         self._clear()
-        self._out.write(plain(text) + "\n")
+        self._out.write(plain(text).replace("\n", " ") + "\n")
 
     def _passing(self, text: str) -> None:
         if self._is_terminal:

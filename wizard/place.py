@@ -45,7 +45,7 @@ class Place:
     @classmethod
     def from_json(cls, found: Mapping[str, str]) -> "Place":
         """Raises TypeError for other things."""
-        return cls(**{str(key): str(value) for key, value in found.items()})
+        return cls(**{str(key): str(value) for key, value in {**found}.items()})
 
     def to_json(self) -> dict[str, str]:
         return asdict(self)

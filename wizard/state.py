@@ -112,7 +112,7 @@ class SetupDirectory:
             if path.exists() and path.stat().st_size > LARGEST_LOG_BYTES:
                 path.replace(path.with_suffix(".jsonl.1"))
             handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            with os.fdopen(handle, "a", encoding="utf-8") as file:
+            with os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
 
     @contextmanager

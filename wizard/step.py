@@ -43,7 +43,11 @@ class Change:
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> "Change":
         """The reverse of dataclasses.asdict; raises KeyError, TypeError or ValueError on other things."""
-        return cls(**{**found, "verb": Verb(found["verb"])})
+        made = cls(**{**found, "verb": Verb(found["verb"])})
+        words = (made.action, made.kind, made.name, made.summary, made.cost, made.command)
+        if not (isinstance(made.params, dict) and all(isinstance(word, str) for word in words)):
+            raise TypeError("a change's words are text and its params a table")
+        return made
 
 
 @dataclass(frozen=True, slots=True)

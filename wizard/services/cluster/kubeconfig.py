@@ -16,6 +16,7 @@ from wizard.errors import Problem, Refused
 LARGEST_FILE_BYTES = 4 * 2**20
 MOST_SHOWN = 10
 DEEPEST_NESTING = 50
+MOST_ALIASES = 20
 _PATHS = {
     "clusters": ("certificate-authority",),
     "users": ("client-certificate", "client-key", "tokenFile"),
@@ -138,7 +139,9 @@ def _read(path: Path) -> Table | None:
     import yaml
 
     try:
-        if path.stat().st_size > LARGEST_FILE_BYTES:
+        with path.open("rb") as file:  # a pipe or a device tells no size
+            text = file.read(LARGEST_FILE_BYTES + 1)
+        if len(text) > LARGEST_FILE_BYTES:
             raise Refused(
                 Problem(
                     "kubeconfig-too-large",
@@ -147,7 +150,7 @@ def _read(path: Path) -> Table | None:
                     "Point KUBECONFIG at the right file.",
                 )
             )
-        document = _parse(path.read_bytes())
+        document = _parse(text)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -174,11 +177,14 @@ def _parse(text: bytes) -> Any:
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    depth = 0
+    depth = aliases = 0
     for event in yaml.parse(text, Loader=loader):
+        aliases += isinstance(event, yaml.AliasEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST_NESTING:
             raise ValueError("nested too deep")
+        if aliases > MOST_ALIASES:
+            raise ValueError("more aliases than any kubeconfig has: a few lines of them fill all memory")
     return yaml.load(text, Loader=loader)  # noqa: S506 - SafeLoader or its twin in C
 
 
