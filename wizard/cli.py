@@ -109,6 +109,10 @@ def _upkeep(commands: "Commands[argparse.ArgumentParser]") -> None:
     setups = _add(commands, "setups", "list the setups and how far each is")
     _common(setups)
     setups.set_defaults(run="setups")
+    report = _add(commands, "report", "write a redacted file about a setup, to hand to whoever helps you")
+    _setup(report)
+    report.add_argument("--practice", action="store_true", help="of a setup in the practice world")
+    report.set_defaults(run="report")
 
 
 def _answers(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -175,6 +179,10 @@ def run(arguments: Sequence[str]) -> int:
         from wizard import world_commands
 
         return world_commands.run(options)
+    if options.run == "report":
+        from wizard import report_command
+
+        return report_command.run(options)
     if options.run in {"example", "schema"}:
         from wizard import answers_commands
 
