@@ -6,8 +6,9 @@ from pathlib import Path
 import requests
 
 from wizard.answers import Answers
+from wizard.errors import WizardError
 from wizard.facts import ChainFacts
-from wizard.looks.answer import Look, bad, good, warning
+from wizard.looks.answer import Look, bad, good, of_problem, warning
 from wizard.looks.doors import Doors
 from wizard.services import certificates, web
 from wizard.services.webroot import WELL_KNOWN, Webroot
@@ -55,7 +56,10 @@ def private_key(answers: Answers, doors: Doors) -> Look:
     wanted = answers.certificate
     if isinstance(key_pem := _read(wanted.key_file), Look):
         return key_pem
-    certificates.read_key(key_pem, f"The key {wanted.key_file}")
+    try:
+        certificates.read_key(key_pem, f"The key {wanted.key_file}")
+    except WizardError as error:
+        return of_problem(error.problem, "no key")
     pem = _read(wanted.cert_file) if wanted.cert_file else b""
     if not pem or not isinstance(pem, bytes):
         return good("a key", "Whether it fits is told once the certificate file is named.")
@@ -66,7 +70,11 @@ def pkcs12(answers: Answers, doors: Doors) -> Look:
     path = answers.certificate.pkcs12_file
     if isinstance(bundle := _read(path), Look):
         return bundle
-    return _pair(answers, doors, *certificates.read_pkcs12(bundle, doors.secret(PKCS12_PASSWORD), path))
+    try:
+        pem, key_pem = certificates.read_pkcs12(bundle, doors.secret(PKCS12_PASSWORD), path)
+    except WizardError as error:
+        return of_problem(error.problem, "not opened")
+    return _pair(answers, doors, pem, key_pem)
 
 
 def directory(answers: Answers, doors: Doors) -> Look:
@@ -87,11 +95,13 @@ def directory(answers: Answers, doors: Doors) -> Look:
 
 
 def _pair(answers: Answers, doors: Doors, pem: bytes, key_pem: bytes) -> Look:
-    if key_pem:
-        pem = certificates.arrange(pem, key_pem)
     files = dict.fromkeys(filter(None, (doors.services.endpoints.ca_file, answers.certificate.ca_file)))
     roots = b"\n".join(web.read_ca_file(file) for file in files)
-    chain = certificates.read_chain(pem, key_pem or None, extra_roots_pem=roots)
+    try:
+        pem = certificates.arrange(pem, key_pem) if key_pem else pem
+        chain = certificates.read_chain(pem, key_pem or None, extra_roots_pem=roots)
+    except WizardError as error:
+        return of_problem(error.problem, "no match" if error.problem.code == "key-mismatch" else "no use")
     return _judged(answers, chain, has_key=bool(key_pem))
 
 
