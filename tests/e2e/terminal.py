@@ -35,13 +35,27 @@ KEYS = {
     "F2": "\x1bOQ",
     "F3": "\x1bOR",
     "F5": "\x1b[15~",
+    "F9": "\x1b[20~",
     "Down": "\x1b[B",
     "Up": "\x1b[A",
     "Right": "\x1b[C",
     "Left": "\x1b[D",
     "Shift+Tab": "\x1b[Z",
+    "Ctrl+C": "\x03",
+    "Ctrl+P": "\x10",
     "Ctrl+Q": "\x11",
+    "Ctrl+Z": "\x1a",
 }
+# Private modes (xterm control sequences, DECSET) that a program must take back.
+ON_IS_LEFT = {
+    b"1049": "the alternate screen",
+    b"1000": "mouse reports",
+    b"1003": "mouse movements",
+    b"1004": "focus reports",
+    b"2004": "bracketed paste",
+}
+OFF_IS_LEFT = {b"25": "a hidden cursor", b"7": "no line wrap"}
+WHEEL_UP, WHEEL_DOWN = 64, 65
 
 
 class NotSeen(AssertionError):
@@ -55,6 +69,7 @@ class Terminal:
         self, command: Sequence[str], environment: Mapping[str, str], columns: int = 80, rows: int = 24
     ) -> None:
         self._master, follower = pty.openpty()
+        self._manners = termios.tcgetattr(follower)
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self.resize(columns, rows)
@@ -78,10 +93,64 @@ class Terminal:
     def text(self) -> str:
         return "\n".join(line.rstrip() for line in self._screen.display)
 
+    @property
+    def plain_text(self) -> str:
+        """All that was written since the alternate screen was left, in one line."""
+        return " ".join(self.raw.rpartition(b"\x1b[?1049l")[2].decode(errors="replace").split())
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process.poll() is None
+
+    def forget(self) -> None:
+        """Empties the screen, to see what is drawn anew."""
+        self._screen.reset()
+
+    def hang_up(self) -> None:
+        """Closes the window: the kernel tells the program."""
+        os.close(self._master)
+
     def press(self, *keys: str) -> None:
         """Named keys of KEYS, or text to type."""
         for key in keys:
             os.write(self._master, KEYS.get(key, key).encode())
+
+    def click(self, wanted: str) -> None:
+        """With the left button, on the first place where the screen shows it; raises NotSeen."""
+        self.click_at(*self.place_of(wanted))
+
+    def click_at(self, column: int, row: int) -> None:
+        self._mouse(0, column, row)
+        self._mouse(0, column, row, is_release=True)
+
+    def wheel(self, button: int) -> None:
+        """One notch in the middle of the screen."""
+        self._mouse(button, self._screen.columns // 2, self._screen.lines // 2)
+
+    def place_of(self, wanted: str) -> tuple[int, int]:
+        """The cell (column, row) in the middle of what the screen shows."""
+        for row, line in enumerate(self._screen.display):
+            if (column := line.find(wanted)) >= 0:
+                return column + len(wanted) // 2, row
+        raise NotSeen(f"there is no {wanted!r}; the screen is:\n{self.text}")
+
+    def _mouse(self, button: int, column: int, row: int, *, is_release: bool = False) -> None:
+        """SGR mouse report (xterm control sequences, mode 1006)."""
+        self.press(f"\x1b[<{button};{column + 1};{row + 1}{'m' if is_release else 'M'}")
+
+    def left_behind(self) -> list[str]:
+        """What the program did to the terminal and did not take back."""
+        found = [name for mode, name in ON_IS_LEFT.items() if self._last_of(mode) == b"h"]
+        found += [name for mode, name in OFF_IS_LEFT.items() if self._last_of(mode) == b"l"]
+        if self.raw.count(b"\x1b[<u") < len(re.findall(rb"\x1b\[>[0-9]+u", self.raw)):
+            found.append("the keyboard protocol")
+        if termios.tcgetattr(self._master) != self._manners:
+            found.append("the line discipline")
+        return found
+
+    def _last_of(self, mode: bytes) -> bytes:
+        last = re.findall(rb"\x1b\[\?" + mode + rb"([hl])", self.raw)
+        return last[-1] if last else b""
 
     def wait_for(self, wanted: str | Callable[[str], bool], deadline_s: float = 90.0) -> str:
         """Reads until the screen shows it, and gives the screen; raises NotSeen."""
