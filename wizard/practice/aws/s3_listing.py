@@ -50,6 +50,6 @@ def _most(asked: str) -> int:
 
 def _after(asked: dict[str, str]) -> str:
     try:
-        return base64.urlsafe_b64decode(asked.get("continuation-token", "")).decode()
+        return base64.b64decode(asked.get("continuation-token", ""), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:
         raise AwsError("InvalidArgument", "The continuation token provided is incorrect.") from error
