@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --extra practice
 WORKERS ?= auto
 
-.PHONY: practice wizard test check lint types contracts all-tests peers crash-matrix bench walkthrough pictures help-text lock upgrade clean
+.PHONY: practice wizard test check lint types contracts all-tests peers crash-matrix workshop bench walkthrough pictures help-text lock upgrade clean
 
 practice: $(VENV)/.ready
 	@$(BIN)/kube-registry practice
@@ -41,6 +41,10 @@ peers: $(VENV)/.dev-ready
 # Every fault at every request of apply and undo; half an hour on four cores. Writes bench/results/crash-matrix.md.
 crash-matrix: $(VENV)/.dev-ready
 	$(BIN)/python -m tests.crash
+
+# Fifty setups applied at once in one practice world; some minutes. Writes bench/results/workshop.md.
+workshop: $(VENV)/.dev-ready
+	$(BIN)/python -m bench.workshop
 
 # Measures and writes bench/results/.
 bench: $(VENV)/.dev-ready

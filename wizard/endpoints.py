@@ -5,14 +5,17 @@ here: other addresses. AWS_ENDPOINT_URL, AWS_CONFIG_FILE, KUBECONFIG and the pro
 the SDKs themselves.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from wizard.answers import EndpointAnswers
 from wizard.errors import Problem, Refused
 
 PRODUCTION = "https://acme-v02.api.letsencrypt.org/directory"
 STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+LOOPBACK = re.compile(r"127(?:\.\d{1,3}){3}")
 LEAST_PATIENCE, MOST_PATIENCE = 0.01, 100.0
 
 
@@ -37,15 +40,15 @@ class Endpoints:
     def gather(cls, answers: EndpointAnswers, environ: Mapping[str, str]) -> "Endpoints":
         """Answers win over KUBE_REGISTRY_NAMESERVER, _CA_FILE and _ACME_DIRECTORY.
 
-        Raises Refused for a KUBE_REGISTRY_PATIENCE that is no factor.
+        Raises Refused for a KUBE_REGISTRY_PATIENCE that is no factor, and a directory that is not https.
         """
         named = environ.get("KUBE_REGISTRY_NAMESERVER", "")
         return cls(
             nameservers=tuple(answers.nameservers) or tuple(filter(None, named.split(","))),
             proxy=answers.proxy,
             ca_file=answers.ca_file or environ.get("KUBE_REGISTRY_CA_FILE", ""),
-            acme_directory=environ.get("KUBE_REGISTRY_ACME_DIRECTORY", ""),
-            acme_staging=environ.get("KUBE_REGISTRY_ACME_STAGING", ""),
+            acme_directory=_acme_directory(environ, "KUBE_REGISTRY_ACME_DIRECTORY"),
+            acme_staging=_acme_directory(environ, "KUBE_REGISTRY_ACME_STAGING"),
             http_listen=environ.get("KUBE_REGISTRY_HTTP_LISTEN", ""),
             patience=_patience(environ.get("KUBE_REGISTRY_PATIENCE", "1")),
         )
@@ -70,6 +73,32 @@ class Endpoints:
         if should_bypass_proxies(f"{scheme}://{host}", no_proxy=None):
             return ""
         return self.proxy or get_environ_proxies(f"{scheme}://{host}").get(scheme, "")
+
+
+def is_private(url: str) -> bool:
+    """Whether nobody can read or change what goes there: https, or this very machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    if parts.scheme == "https":
+        return bool(host)
+    return parts.scheme == "http" and (host in {"localhost", "::1"} or LOOPBACK.fullmatch(host) is not None)
+
+
+def _acme_directory(environ: Mapping[str, str], name: str) -> str:
+    url = environ.get(name, "")
+    if url and not is_private(url):
+        raise Refused(
+            Problem(
+                "acme-not-https",
+                f"{name} is {url!r}, which is no https:// address.",
+                "Whoever is on the way could read and change what the CA is asked and says.",
+                "Name the https:// address of the ACME directory, or unset it.",
+            )
+        )
+    return url
 
 
 def _patience(text: str) -> float:

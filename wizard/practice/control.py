@@ -15,8 +15,7 @@ class ControlServer:
 
     def __init__(self, routes: Routes, token: str) -> None:
         handler = _handler(routes, token)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="control", daemon=True
@@ -29,6 +28,11 @@ class ControlServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(2)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # every command asks here first, in a workshop all at once
 
 
 def _handler(routes: Routes, token: str) -> type[BaseHTTPRequestHandler]:

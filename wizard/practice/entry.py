@@ -10,7 +10,9 @@ from wizard.practice.guard import stay_on_loopback
 
 FOREIGN = ("AWS_", "KUBECONFIG", "KUBE_REGISTRY_")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-KEPT = ("KUBE_REGISTRY_PASSWORD_", "KUBE_REGISTRY_EAB_HMAC")
+KEPT = ("KUBE_REGISTRY_PASSWORD_", "KUBE_REGISTRY_EAB_HMAC", "KUBE_REGISTRY_PATIENCE")
+PATIENCE = "6"
+"""On one machine only that machine is slow: a class that starts all at once keeps its servers waiting."""
 
 
 def enter(state_root: Path) -> Path:
@@ -40,5 +42,6 @@ def enter(state_root: Path) -> Path:
         if is_foreign or name.upper() in PROXIES:
             del os.environ[name]
     os.environ.update(info.environment)
+    os.environ.setdefault("KUBE_REGISTRY_PATIENCE", PATIENCE)
     stay_on_loopback()
     return state_root / "practice" / info.identity

@@ -35,7 +35,7 @@ class Listener:
         serve: Callable[[socket.socket], None],
         *,
         context: ssl.SSLContext | None = None,
-        limit: int = 128,
+        limit: int = 500,
     ) -> None:
         self._name = name
         self._serve = serve
@@ -59,7 +59,7 @@ class Listener:
         if self._listening:
             return
         self._stopping.clear()
-        self._listening = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=512)
         self._listening.setblocking(False)
         self._port = int(self._listening.getsockname()[1])
         woken, self._wake = socket.socketpair()

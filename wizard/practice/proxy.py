@@ -43,7 +43,7 @@ class ProxyServer:
     One http request a connection: a request after it could be meant for another host.
     """
 
-    CONNECTIONS_MAX = 200
+    CONNECTIONS_MAX = 1000
 
     def __init__(self, resolve: Callable[[str], list[str]], network: Network, ledger: Ledger) -> None:
         self._resolve = resolve

@@ -5,7 +5,7 @@ import time
 
 import requests
 
-from wizard.endpoints import Endpoints
+from wizard.endpoints import Endpoints, is_private
 from wizard.errors import Problem, Unreachable
 from wizard.services import web
 from wizard.services._acme_values import Directory
@@ -19,10 +19,9 @@ def read_directory(url: str, endpoints: Endpoints, *, ca_file: str = "") -> Dire
             answer.raise_for_status()
             found = answer.json()
             meta = found.get("meta") or {}
-            if not all(
-                str(found[name]).startswith("http") for name in ("newNonce", "newAccount", "newOrder")
-            ):
-                raise ValueError("an address is missing")  # noqa: TRY301 - told with the other mistakes below
+            addresses = (answer.url, *(str(found[name]) for name in ("newNonce", "newAccount", "newOrder")))
+            if not all(is_private(address) for address in addresses):
+                raise ValueError("an address is not https")  # noqa: TRY301 - told with the other mistakes below
             return Directory(
                 url,
                 str(meta.get("termsOfService", "")),

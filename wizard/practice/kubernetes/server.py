@@ -23,6 +23,7 @@ from wizard.practice.listener import HttpHandler, Listener, RefusedBody
 
 LOG = logging.getLogger(__name__)
 MAX_BODY = 3 * 2**20
+CONNECTIONS_MAX = 2000  # a client keeps ten open; fifty people at once is a workshop
 
 
 class _Handler(HttpHandler):
@@ -121,7 +122,7 @@ class KubernetesServer:
         self._front = Front(api, ledger, tokens, denied, pod_logs)
         self._manager = Manager(api)
         self._scheme = "https" if ssl_context else "http"
-        self._listener = Listener("kubernetes", self._connection, context=ssl_context, limit=256)
+        self._listener = Listener("kubernetes", self._connection, context=ssl_context, limit=CONNECTIONS_MAX)
 
     def _connection(self, connection: socket.socket) -> None:
         _Handler(connection, self._front)

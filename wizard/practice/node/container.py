@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wizard.practice.kubeclient import Obj
+from wizard.practice.kubeclient import KubeError, Obj
 from wizard.practice.kubevents import EventRecorder, EventType, timestamp
 from wizard.practice.node.environment import ConfigError, Lookup
 from wizard.practice.node.images import Image, InvalidImageName, PullError
@@ -129,6 +129,8 @@ class Container:
                 self._fail(
                     "ImagePullBackOff", f"{back_off}: ErrImagePull: {error}", "Error: ImagePullBackOff"
                 )
+            except KubeError:
+                pass  # the API server was too busy to say what is in a Secret: it is asked again
             else:
                 self._tell_pulled(text)
                 with self._lock:
@@ -160,6 +162,8 @@ class Container:
                 return prepare(self._spec, image, self._around)
             except ConfigError as error:
                 self._fail("CreateContainerConfigError", str(error), f"Error: {error}")
+            except KubeError:
+                pass  # as above
             self._wait(delay_s)
             delay_s = min(delay_s * 2, LONGEST_BACK_OFF_S)
         return None
