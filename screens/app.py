@@ -4,9 +4,12 @@ What the first frame does not show is imported where it is used.
 """
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import SystemCommand
+from textual.screen import Screen
 
 from screens.manners import Manners
 from screens.messages import Broken, Drifted, Ended, Happened, Loaded, Looked, Opened, Standing, Suggested
@@ -15,7 +18,7 @@ from screens.start import StartScreen
 from screens.view import StepView
 from wizard.errors import ExitCode, Problem
 from wizard.events import STEPS, ConsentView, StepId, StepStatus
-from wizard.resources import assets, read_asset
+from wizard.resources import assets
 
 if TYPE_CHECKING:
     from screens.frame import StepScreen
@@ -161,14 +164,27 @@ class WizardApp(Manners):
 
     def show_help(self, step: StepId, field: tuple[str, str] | None) -> None:
         """The field's part of the step's help, or what stands there about the step as a whole."""
-        from screens.forms import FORMS
-        from screens.modals import TextModal
-        from screens.words import LABELS, help_parts
+        from screens.help import HelpModal
 
-        about, parts = help_parts(read_asset(f"help/{step.value}.md"))
-        words = parts.get(".".join(field)) if field else None
-        title = LABELS[field] if field and words else FORMS[step].title
-        self.push_screen(TextModal(f"Help: {title}", words or about))
+        self.push_screen(HelpModal(step, field))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        yield from super().get_system_commands(screen)
+        yield SystemCommand("Glossary", "The words that the wizard uses", self.action_glossary)
+        if self.setup:
+            yield SystemCommand(
+                "Stuck? Make a report", "For whoever helps you; no secrets", self.action_report
+            )
+
+    def action_glossary(self) -> None:
+        from screens.help import GlossaryModal
+
+        self.push_screen(GlossaryModal())
+
+    def action_report(self) -> None:
+        from screens.help import ReportModal
+
+        self.push_screen(ReportModal())
 
     def show_commands(self, step: StepId, commands: tuple[tuple[str, str], ...]) -> None:
         """What the step's changes are by hand, where there are any."""

@@ -151,6 +151,17 @@ class Session:
             return Problem("not-written", f"{path} could not be written: {error.strerror}.")
         return path
 
+    def report(self) -> "Path | Problem":
+        """Writes a redacted report about the setup; returns where. Any thread may call it."""
+        from wizard import report
+
+        if self._engine is None:
+            return Problem("no-setup", "No setup is open.")
+        try:
+            return report.write(self._engine.directory, known=self._engine.vault.values())
+        except WizardError as error:
+            return error.problem
+
     def close(self) -> None:
         """Asks the job to stop between two requests, and waits at most two seconds."""
         if self._drift is not None:

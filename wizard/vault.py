@@ -82,6 +82,11 @@ class Vault:
             if variable in environ:
                 self.set_password(user, environ[variable])
 
+    def values(self) -> tuple[str, ...]:
+        """Every secret of this run, for whoever has to blot them out."""
+        found = (*self._passwords.values(), *self._secrets.values())
+        return tuple(each.get_secret_value() for each in found)
+
     def masked(self, text: str) -> str:
         """The text with every password of this run blotted out."""
         for secret in (*self._passwords.values(), *self._secrets.values()):
