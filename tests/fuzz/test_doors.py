@@ -166,7 +166,10 @@ def test_a_directory_that_leads_to_http_is_none(tmp_path: Path) -> None:
         def do_GET(self) -> None:  # noqa: N802 - the name that http.server looks for
             self.reply(200, [("Content-Type", "application/json")], body)
 
-    listener = Listener("ca", Handler, context=authority.server_context(["127.0.0.1"]))
+    def serve(connection: socket.socket) -> None:
+        Handler(connection)
+
+    listener = Listener("ca", serve, context=authority.server_context(["127.0.0.1"]))
     listener.start()
     try:
         with pytest.raises(Unreachable) as told:
