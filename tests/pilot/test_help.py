@@ -43,7 +43,7 @@ async def test_two_keys_open_help_for_the_field(pilot: Running, key: str) -> Non
     assert told(pilot, "dialog-title") == "Help: Bucket name"
     assert "Where: the AWS console, S3" in told(pilot, "help-text")
     await pilot.press(key)
-    assert pilot.app.screen is app_of(pilot).step_screen
+    await until(pilot, lambda: pilot.app.screen is app_of(pilot).step_screen)
 
 
 async def test_without_a_field_it_tells_why_the_step_is(pilot: Running) -> None:
@@ -66,7 +66,7 @@ async def test_the_glossary_is_one_key_from_help_and_narrows(pilot: Running) -> 
     await pilot.press(*"xyz")
     await until(pilot, lambda: "No such word" in shown(pilot, "glossary"))
     await pilot.press("escape", "escape")
-    assert pilot.app.screen is app_of(pilot).step_screen
+    await until(pilot, lambda: pilot.app.screen is app_of(pilot).step_screen)
 
 
 async def test_the_palette_knows_glossary_and_report(pilot: Running) -> None:
