@@ -18,7 +18,7 @@ from wizard.checks import unexpected
 from wizard.endpoints import Endpoints
 from wizard.engine import Engine
 from wizard.errors import ExitCode, Problem, Refused, WizardError
-from wizard.events import STEPS, Emit, RunFinished, RunStarted, StepId, StepStatus
+from wizard.events import STEPS, Emit, Noted, RunFinished, RunStarted, StepId, StepStatus
 from wizard.output import TITLES, JsonLines, Narrator, plain
 from wizard.overview import overview
 from wizard.passwords import Passwords, ask_secrets
@@ -85,20 +85,19 @@ def apply(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading
         ask_secrets(engine.vault, answers.certificate, is_json=options.json)
         emit(RunStarted("apply", answers.setup, STEPS))
         passwords = Passwords(engine.vault, engine.journal, options.passwords_to, is_json=options.json)
-        before = len(engine.journal.entries())
         try:
             with directory.answers_saved(answers_module.load(options.answers)):
                 engine.apply(passwords.provide, passwords.keep)
         finally:
-            passwords.show(_users_written(engine, before))
+            passwords.show(_users_written(engine))
     if not options.json:
         _print_snippets(engine, is_practice=options.practice)
     return ExitCode.DONE
 
 
-def _users_written(engine: Engine, before: int) -> set[str]:
-    """Users whose line this run has written, or was about to: its entries are those after `before`."""
-    entries = [each for each in engine.journal.entries()[before:] if each.step is StepId.HTPASSWD]
+def _users_written(engine: Engine) -> set[str]:
+    """Users whose line this run has written, or was about to."""
+    entries = [each for each in engine.journal.begun if each.step is StepId.HTPASSWD]
     params = [entry.change.params for entry in entries]
     return {user for each in params for key in ("added", "changed") for user in each.get(key, ())}
 
@@ -107,6 +106,7 @@ def check(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading
     directory = _which(root, options.setup)
     with directory.lock("check"):
         engine = _engine(directory, _stored(directory), emit, cancel)
+        engine.follows_record = True
         emit(RunStarted("check", directory.name, STEPS))
         return ExitCode.DONE if engine.check(push=options.push) else ExitCode.FAILED
 
@@ -122,31 +122,49 @@ def renew(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading
         renewal = Renewal(directory, answers, services, emit=emit, vault=Vault(), cancel=cancel)
         renewal.vault.read_environment([], os.environ)
         emit(RunStarted("renew", directory.name, (StepId.CERTIFICATE, StepId.DEPLOY)))
-        return renew_command.run(renewal, options)
+        renewal.follows_record = True
+        renewal.catch_up()
+        with renewal.kept():
+            return renew_command.run(renewal, options)
 
 
 def undo(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading.Event) -> int:
     directory = _which(root, options.setup)
     with directory.lock("undo"):
         engine = _engine(directory, _stored(directory), emit, cancel)
+        engine.follows_record = True
         if not options.yes:
+            engine.prepare_undo()
             _ask_for_undo(directory.name, [entry.change.summary for entry in engine.to_undo()])
         emit(RunStarted("undo", directory.name, STEPS))
         left = engine.undo(delete_bucket=options.delete_bucket)
     if left:
         raise WizardError(left[0])
+    _remove_timer(directory.name, emit, is_practice=options.practice)
     return ExitCode.DONE
 
 
+def _remove_timer(setup: str, emit: Emit, *, is_practice: bool) -> None:
+    """What `renew --install-timer` has made: there is nothing to be renewed any more."""
+    from wizard import timer
+
+    if told := timer.remove(timer.unit_of(setup, is_practice=is_practice)):
+        emit(Noted(StepId.CERTIFICATE, told))
+
+
 def list_setups(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading.Event) -> int:
-    """How far each is, by its journal: nothing is asked of any server."""
+    """How far each is, by its journal; and what the cluster of the current context knows of others."""
+    from wizard import elsewhere
+
     del emit, cancel
     rows = overview(root)
+    known = {row.setup for row in rows if row.state is not StepStatus.UNDONE}
+    others = [each for each in elsewhere.search(os.environ) if each.setup not in known]
     if options.json:
-        for row in rows:
-            sys.stdout.write(json.dumps(row.to_json()) + "\n")
+        for found in [*(row.to_json() for row in rows), *(other.to_json() for other in others)]:
+            sys.stdout.write(json.dumps(found) + "\n")
         return ExitCode.DONE
-    if not rows:
+    if not rows and not others:
         sys.stdout.write("There is no setup yet. Start one with `kube-registry`.\n")
     for row in rows:
         far = (
@@ -154,6 +172,14 @@ def list_setups(options: argparse.Namespace, root: Path, emit: Emit, cancel: thr
         )
         sys.stdout.write(
             plain(f"{row.setup}: {far}, last touched {row.touched:%Y-%m-%d %H:%M} UTC, {row.path}\n")
+        )
+    for other in others:
+        where = f"made on another machine, in the namespace {other.namespace} of {other.context}"
+        go_on = f"kube-registry check {other.setup}"
+        sys.stdout.write(
+            plain(
+                f"{other.setup}: {len(other.done)} of {len(STEPS)} steps done, {where}; go on here: {go_on}\n"
+            )
         )
     return ExitCode.DONE
 
@@ -167,9 +193,23 @@ def _root(options: argparse.Namespace) -> Path:
 
 
 def _which(root: Path, name: str | None) -> SetupDirectory:
-    """The setup named, or the only one that stands: one that was taken back is meant only by its name."""
+    """The setup named, or the only one that stands: one that was taken back is meant only by its name.
+
+    What is not on this machine is looked for in the cluster of the current context.
+    """
     standing = [row.setup for row in overview(root) if row.state is not StepStatus.UNDONE]
-    return find_setup(root, standing[0] if name is None and len(standing) == 1 else name)
+    if name is None and len(standing) == 1:
+        name = standing[0]
+    if standing if name is None else SetupDirectory(root, name).exists:
+        return find_setup(root, name)
+    from wizard import elsewhere
+
+    there = elsewhere.search(os.environ, name or "")
+    if len(there) > 1:
+        raise Refused(elsewhere.several(there))
+    if not there or SetupDirectory(root, there[0].setup).exists:
+        return find_setup(root, there[0].setup if there else name)
+    return elsewhere.bring(root, there[0])
 
 
 def _answers_from(path: Path) -> Answers:

@@ -4,11 +4,12 @@ The engine is synchronous; a screen runs it in a thread of its own and reads the
 that a plan has not named, and records every change before it is made.
 """
 
+import os
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from wizard import answers as answers_module
 from wizard.answers import Answers
 from wizard.checks import GOOD, run_checks, unexpected
 from wizard.drift import drift_checks
+from wizard.endpoints import Endpoints
 from wizard.errors import Cancelled, Problem, Refused, WizardError
 from wizard.events import (
     STEPS,
@@ -36,6 +38,7 @@ from wizard.events import (
 from wizard.facts import FactBook
 from wizard.found import found
 from wizard.journal import Entry, Journal
+from wizard.keeper import Keeper
 from wizard.parallel import side_by_side
 from wizard.place import Place, Side, Sight, homes, look
 from wizard.polling import NotReady, WaitedTooLong
@@ -52,7 +55,10 @@ SEEN_WITHIN_S = 60.0
 
 
 class Engine:
-    """One setup, one run at a time. `answers` may be replaced between steps by `use`."""
+    """One setup, one run at a time. `answers` may be replaced between steps by `use`.
+
+    With `follows_record` the answers that another machine has used since come before this one's.
+    """
 
     def __init__(
         self,
@@ -68,6 +74,7 @@ class Engine:
         self.answers = answers
         self.services = services
         self.journal: Journal = directory.journal()
+        self.follows_record = False
         self.vault = vault or Vault()
         self.cancel = cancel or threading.Event()
         self.facts = FactBook()
@@ -76,6 +83,14 @@ class Engine:
         self._changed_since_read: set[StepId] = set()
         self._sight: Sight | None = None
         self._keep: Callable[[], None] | None = None
+        self._keeper = Keeper(
+            directory,
+            self.journal,
+            answers,
+            services,
+            lambda text: self.emit(Noted(StepId.CONNECT, text)),
+            lambda: (self.facts.connect.clock_skew_s if self.facts.connect else None) or 0.0,
+        )
 
     # Looking
 
@@ -83,7 +98,40 @@ class Engine:
         """Reads the world for each step, side by side; the earliest step's error is raised.
 
         What connect found stands in the way goes first: it says more than what then fails because of it.
+        With connect goes the record in the cluster; where that is ahead of the journal all is read again.
         """
+        steps = list(wanted)
+        try:
+            self._see(steps)
+        finally:
+            is_news = StepId.CONNECT in steps and self._keeper.merge()
+        if StepId.CONNECT in steps and (self._follow() or is_news):
+            self._see(steps)
+        return self.facts
+
+    def catch_up(self) -> None:
+        """Learns what other machines have done; raises Held where one of them is at it."""
+        self._keeper.look()
+        self._keeper.merge()
+        self._follow()
+        self._keeper.refuse_if_held()
+
+    def kept(self) -> AbstractContextManager[None]:
+        """Around changes that belong together: the lock in the cluster is held from the first to the end."""
+        return self._keeper.kept()
+
+    def _follow(self) -> bool:
+        """Takes the answers that another machine has used since, where that is wanted."""
+        newer = self._keeper.newer_answers() if self.follows_record else None
+        if newer is None:
+            return False
+        self.directory.save_answers(newer)
+        full = answers_module.with_environment(newer, os.environ)
+        self.services.close()
+        self.use(full, Services(full, Endpoints.gather(full.endpoints, os.environ)))
+        return True
+
+    def _see(self, wanted: Sequence[StepId]) -> None:
         load()
         steps = [all_steps()[step] for step in wanted]
         seen: set[StepId] = set()
@@ -96,9 +144,9 @@ class Engine:
 
             return work
 
-        locate = [self._locate] if StepId.CONNECT in {step.id for step in steps} else []
+        besides = [self._locate, self._keeper.look] if StepId.CONNECT in wanted else []
         try:
-            side_by_side([*(see(step) for step in steps), *locate])
+            side_by_side([*(see(step) for step in steps), *besides])
         except Cancelled:
             raise
         except WizardError as error:
@@ -106,7 +154,6 @@ class Engine:
                 for problem in self.facts.connect.problems:
                     raise self._stopped(problem) from error
             raise
-        return self.facts
 
     def plan(self, step: StepId) -> Plan:
         """Pure: from the answers and what was last seen."""
@@ -171,6 +218,7 @@ class Engine:
         Raises Refused before anything is changed, else the WizardError that stopped it.
         """
         plans, self._keep = dict(self.survey()), keep
+        self._keeper.refuse_if_held()
         if provide and (users := self.users_without_password()):
             provide(users)
             self.inspect([StepId.HTPASSWD])
@@ -187,38 +235,46 @@ class Engine:
             for step in STEPS:
                 self._remember(step, self.journal.standing(step))
             self._verify_all(plans)
+            if self._keeper.lags():
+                self._keeper.update()
             return
-        for step in STEPS:
-            self.apply_step(step)
+        with self._keeper.kept():
+            for step in STEPS:
+                self.apply_step(step)
 
     def apply_step(self, step: StepId) -> None:
         """Inspects, plans, applies and verifies one step; raises WizardError where it did not get through."""
         self.emit(StepStarted(step))
         try:
-            if self.facts.get(step) is None or self._changed_since_read:
-                self.inspect([step])
-            plan = self.plan(step)
-            self.emit(plan.event(step))
-            for problem in plan.blockers:
-                raise self._stopped(problem)
-            if plan.consents:
-                raise consent_needed(plan.consents)
-            self._remember(step, self.journal.standing(step))
-            if step is StepId.HTPASSWD and plan.changes and self._keep:
-                self._keep()
-            for change in plan.changes:
-                self._carry_out(step, change)
-            if plan.changes:
-                self._read_back(step)
-            self._verify(step, has_changed=bool(plan.changes))
+            with self._keeper.kept():
+                self._apply_step(step)
         except WizardError as error:
             self.emit(StepFinished(step, StepStatus.FAILED, error.problem))
             raise
         self.emit(StepFinished(step, StepStatus.DONE))
 
+    def _apply_step(self, step: StepId) -> None:
+        if self.facts.get(step) is None or self._changed_since_read:
+            self.inspect([step])
+        plan = self.plan(step)
+        self.emit(plan.event(step))
+        for problem in plan.blockers:
+            raise self._stopped(problem)
+        if plan.consents:
+            raise consent_needed(plan.consents)
+        self._remember(step, self.journal.standing(step))
+        if step is StepId.HTPASSWD and plan.changes and self._keep:
+            self._keep()
+        for change in plan.changes:
+            self._carry_out(step, change)
+        if plan.changes:
+            self._read_back(step)
+        self._verify(step, has_changed=bool(plan.changes))
+
     def check(self, *, push: bool = False) -> bool:
         """Every verification that only reads, and the proof with `push`; True if all is well."""
         plans = self.survey()
+        self._keeper.refuse_if_held()
         results = self._verify_all(plans, push=push, is_strict=False)
         return all(result.status is not CheckStatus.FAILED for result in results)
 
@@ -233,6 +289,7 @@ class Engine:
         assert self._sight is not None
         if moved := self._moved():
             raise Refused(moved)
+        self._keeper.refuse_if_held()
         for problem in self._sight.unseen.values():
             if not self.journal.entries():
                 raise Refused(problem)  # there may be anything
@@ -249,32 +306,17 @@ class Engine:
 
         Raises Refused where the setup lives elsewhere, or nothing of it can be reached from here.
         """
-        left: list[Problem] = []
         self.prepare_undo()
         entries = self.to_undo(first)
         out_of_reach = [problem for entry in entries if (problem := self._out_of_reach(entry))]
         if entries and len(out_of_reach) == len(entries):
             raise Refused(out_of_reach[0])
-        for entry in entries:
-            if self.cancel.is_set():
-                raise Cancelled
-            summary = f"Undo: {entry.change.summary}"
-            self.emit(ChangeStarted(entry.step, summary))
-            started = time.monotonic()
-            try:
-                told = self._take_back(entry, delete_bucket)
-            except Cancelled:
-                raise
-            except WizardError as error:
-                left.append(error.problem)
-                self.emit(ChangeFailed(entry.step, summary, error.problem))
-                continue
-            entry.undone()
-            self.has_changed_anything = True
-            self.emit(Noted(entry.step, told))
-            self.emit(ChangeFinished(entry.step, summary, _since(started)))
-        for step in STEPS[STEPS.index(first) :]:
-            self.journal.doubted(step)
+        with self._keeper.kept():
+            left = self._take_all_back(entries, delete_bucket)
+            for step in STEPS[STEPS.index(first) :]:
+                self.journal.doubted(step)
+            if not self.journal.standing() and self._is_in_sight(Side.CLUSTER):
+                left += self._without_record()
         return left
 
     def use(self, answers: Answers, services: Services) -> None:
@@ -282,6 +324,7 @@ class Engine:
         self.answers, self.services = answers, services
         self.facts = FactBook()
         self._sight = None
+        self._keeper.use(answers, services)
 
     def snippets(self) -> tuple[str, ...]:
         """Commands to copy that use the registry as the answers describe it."""
@@ -301,6 +344,12 @@ class Engine:
         if self.cancel.is_set():
             raise Cancelled
         self._settle()
+        with self._keeper.kept():
+            if step is not StepId.CONNECT:
+                self._keeper.hold()
+            self._do(step, change)
+
+    def _do(self, step: StepId, change: Change) -> None:
         self.emit(ChangeStarted(step, change.summary))
         started = time.monotonic()
         self.has_changed_anything = True
@@ -351,8 +400,9 @@ class Engine:
             def run() -> None:
                 self.emit(StepStarted(step))
                 drift = drift_checks(plans[step])
+                upkeep = () if is_strict else self._upkeep(step)
                 probes = (push and step is StepId.PROOF) or (is_strict and self._must_probe(step))
-                checks = self._run_checks(step, (*drift, *self._checks(step)), may_write=probes)
+                checks = self._run_checks(step, (*drift, *self._checks(step), *upkeep), may_write=probes)
                 found[step] = list(checks.values())
                 if probes and all(result.status in GOOD for result in found[step]):
                     self.journal.verified(step, probed=self._probed(step))
@@ -374,6 +424,12 @@ class Engine:
     def _checks(self, step: StepId) -> tuple[Check, ...]:
         return self._guarded(lambda: all_steps()[step].verify(self._context(step)))
 
+    def _upkeep(self, step: StepId) -> tuple[Check, ...]:
+        """What `check` says besides: whether what has to be done again and again can be done."""
+        from wizard.steps._acme_upkeep import upkeep_checks
+
+        return upkeep_checks(self._context(step)) if step is StepId.CERTIFICATE else ()
+
     def _run_checks(
         self, step: StepId, checks: tuple[Check, ...], *, may_write: bool
     ) -> Mapping[str, CheckResult]:
@@ -394,6 +450,44 @@ class Engine:
 
     def _probed(self, step: StepId) -> str:
         return all_steps()[step].probed(self.answers, self.facts)
+
+    def _take_all_back(self, entries: Sequence[Entry], delete_bucket: str) -> list[Problem]:
+        """What had to be left, and why."""
+        left: list[Problem] = []
+        for entry in entries:
+            if self.cancel.is_set():
+                raise Cancelled
+            if self._is_in_sight(Side.CLUSTER):
+                self._keeper.hold()
+            summary = f"Undo: {entry.change.summary}"
+            self.emit(ChangeStarted(entry.step, summary))
+            started = time.monotonic()
+            try:
+                told = self._take_back(entry, delete_bucket)
+            except Cancelled:
+                raise
+            except WizardError as error:
+                left.append(error.problem)
+                self.emit(ChangeFailed(entry.step, summary, error.problem))
+                continue
+            entry.undone()
+            self.has_changed_anything = True
+            self.emit(Noted(entry.step, told))
+            self.emit(ChangeFinished(entry.step, summary, _since(started)))
+        return left
+
+    def _without_record(self) -> list[Problem]:
+        """Takes the cluster's copy of the record away; why that could not be done."""
+        try:
+            self._keeper.remove()
+        except Cancelled:
+            raise
+        except WizardError as error:
+            return [error.problem]
+        return []
+
+    def _is_in_sight(self, side: Side) -> bool:
+        return self._sight is not None and side not in self._sight.unseen
 
     def _take_back(self, entry: Entry, delete_bucket: str) -> str:
         """Only where it is known to be the place: elsewhere nothing is found, which looks like gone."""

@@ -8,7 +8,7 @@ import errno
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from wizard.place import Place
 from wizard.step import Change, Receipt
 
 VERSION = 1
+FATE = ("intended", "done", "undone")
 
 
 @dataclass(slots=True)
@@ -35,10 +36,27 @@ class Entry:
     receipt: dict[str, Any] = field(default_factory=dict)
     _journal: "Journal | None" = None
 
+    @property
+    def key(self) -> str:
+        """The same in every copy of the journal; numbers are not, where two were written at once."""
+        change = asdict(self.change)
+        return json.dumps([_text(self.time), self.step, change], sort_keys=True, ensure_ascii=False)
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The fewest lines that tell all of it."""
+        base = {"v": VERSION, "time": _text(self.time), "id": self.number}
+        yield {**base, "state": "intended", "step": self.step, "change": asdict(self.change)}
+        if self.notes:
+            yield {**base, "state": "noted", "note": self.notes}
+        if self.state != "intended":
+            yield {**base, "state": self.state, "receipt": self.receipt}
+
     def note(self, **facts: Any) -> None:
         """Adds what a resume would need, such as an order's address, before going on."""
         self.notes.update(facts)
         self._write("noted", note=facts)
+        assert self._journal is not None
+        self._journal.before_the_act()
 
     def done(self, receipt: Receipt) -> None:
         self.receipt = dict(receipt)
@@ -58,19 +76,35 @@ class Entry:
 
 
 class Journal:
-    """Thread-safe; `path` need not exist yet. Raises OSError where the disk refuses."""
+    """Thread-safe; `path` need not exist yet. Raises OSError where the disk refuses.
+
+    `ahead` is called once an intent or a note is on the disk, before the act; what it raises prevents that.
+    `begun` are the entries of this run.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
         self._entries: list[Entry] = []
         self._verified: dict[StepId, dict[str, Any]] = {}
+        self._judged: dict[StepId, str] = {}
+        self._unsaved: list[dict[str, Any]] = []
         self._place: Place | None = None
         self.password_files: set[str] = set()
+        self.ahead: Callable[[], None] | None = None
+        self.begun: list[Entry] = []
         self._last_number = 0
         self._ends_clean = True
         for line in self._lines():
             self._replay(line)
+
+    @classmethod
+    def parsed(cls, text: str) -> "Journal":
+        """One of another machine, to merge; it is not to be written to."""
+        made = cls(Path(os.devnull))
+        for record in _objects(text.encode()):
+            made._replay(record)
+        return made
 
     @property
     def path(self) -> Path:
@@ -89,23 +123,32 @@ class Journal:
         """Records the intent first; the body acts and calls `done`. What fails stays intended."""
         with self._lock:
             self._last_number += 1
-            entry = Entry(self._last_number, step, change, datetime.now(UTC), _journal=self)
-        self.write({"id": entry.number, "state": "intended", "step": step, "change": asdict(change)})
+            time = datetime.fromisoformat(_now())
+            entry = Entry(self._last_number, step, change, time, _journal=self)
+        self.write(next(entry.records()))
         self._entries.append(entry)
+        self.begun.append(entry)
+        self.before_the_act()
         yield entry
+
+    def before_the_act(self) -> None:
+        if self.ahead is not None:
+            self.ahead()
 
     def verified(self, step: StepId, **facts: Any) -> None:
         """Remembers that the step's checks that write have passed, and for what."""
         with self._lock:
-            self._verified[step] = {"time": _now(), **facts}
-        self.write({"state": "verified", "step": step, "facts": self._verified[step]})
+            self._judged[step] = now = _now()
+            self._verified[step] = {"time": now, **facts}
+        self.write({"time": now, "state": "verified", "step": step, "facts": self._verified[step]})
 
     def doubted(self, step: StepId) -> None:
         """Forgets that the step was verified: what it was verified for is taken back."""
         with self._lock:
             known = self._verified.pop(step, None)
         if known is not None:
-            self.write({"state": "doubted", "step": step})
+            self._judged[step] = now = _now()
+            self.write({"time": now, "state": "doubted", "step": step})
 
     def last_verified(self, step: StepId) -> Mapping[str, Any] | None:
         """Shape: `{"time": RFC 3339, ...facts}`; None again once something was undone that it built on."""
@@ -116,7 +159,8 @@ class Journal:
         order = list(StepId)
         first = order.index(undone) if self.standing() else 0
         for step in order[first:]:
-            self._verified.pop(step, None)
+            if self._verified.pop(step, None) is not None:
+                self._judged[step] = _now()
 
     def place(self) -> Place | None:
         """Where what stands was made, None where nothing stands."""
@@ -132,9 +176,56 @@ class Journal:
         self.password_files.add(path)
         self.write({"state": "passwords", "path": path})
 
+    def judgements(self) -> Iterator[dict[str, Any]]:
+        """What was last said of each step that was ever verified, as records."""
+        for step, time in self._judged.items():
+            base = {"v": VERSION, "time": time, "step": step}
+            if facts := self._verified.get(step):
+                yield {**base, "state": "verified", "facts": facts}
+            else:
+                yield {**base, "state": "doubted"}
+
+    def merge(self, other: "Journal") -> bool:
+        """Takes over what another copy knows and this one does not; True if that was anything.
+
+        An entry goes from intended to done to undone and never back, so the farther state is the newer one,
+        whatever the clocks say. It is on the disk with the next write: until then the other copy has it.
+        """
+        before, place = len(self._unsaved), self.place()
+        mine = {entry.key: entry for entry in self._entries}
+        taken = {entry.number for entry in self._entries}
+        self._last_number = max([self._last_number, *(entry.number for entry in other.entries())])
+        for entry in other.entries():
+            known = mine.get(entry.key)
+            number = known.number if known else entry.number
+            if number in taken and not known:
+                self._last_number = number = self._last_number + 1
+            for record in entry.records():
+                if known is None or _is_news(record, known):
+                    self._take({**record, "id": number})
+        for record in other.judgements():
+            if record["time"] > self._judged.get(record["step"], ""):
+                self._take(record)
+        if place is None and (theirs := other.place()):
+            self._take({"v": VERSION, "state": "placed", "place": theirs.to_json()})
+        self._entries.sort(key=lambda entry: entry.number)
+        return len(self._unsaved) > before
+
+    def save(self) -> None:
+        """Writes what was merged; else that is done with the next record."""
+        if self._unsaved:
+            self._append([])
+
     def write(self, record: Mapping[str, Any]) -> None:
-        line = json.dumps({"v": VERSION, "time": _now(), **record}, ensure_ascii=False) + "\n"
+        self._append([{"v": VERSION, "time": _now(), **record}])
+
+    def _take(self, record: dict[str, Any]) -> None:
+        self._replay(record)
+        self._unsaved.append(record)
+
+    def _append(self, records: list[dict[str, Any]]) -> None:
         with self._lock:
+            line = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in [*self._unsaved, *records])
             if not self._ends_clean:
                 line = "\n" + line
             self._ends_clean = False
@@ -145,6 +236,7 @@ class Journal:
             finally:
                 os.close(handle)
             self._ends_clean = True
+            self._unsaved.clear()
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         try:
@@ -152,13 +244,7 @@ class Journal:
         except FileNotFoundError:
             return
         self._ends_clean = not text or text.endswith(b"\n")
-        for line in text.splitlines():
-            try:
-                found = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(found, dict):
-                yield found
+        yield from _objects(text)
 
     def _replay(self, record: dict[str, Any]) -> None:
         try:
@@ -170,9 +256,11 @@ class Journal:
         state = record["state"]
         if state == "verified":
             self._verified[StepId(record["step"])] = {**record["facts"]}
+            self._judged[StepId(record["step"])] = str(record["facts"]["time"])
             return
         if state == "doubted":
             self._verified.pop(StepId(record["step"]), None)
+            self._judged[StepId(record["step"])] = str(record["time"])
             return
         if state == "placed":
             self._place = Place.from_json(record["place"])
@@ -193,10 +281,28 @@ class Journal:
         if state == "noted":
             entry.notes.update(record["note"])
         elif state in {"done", "undone"}:
-            entry.state = state
+            entry.state = str(state)
             entry.receipt.update(record.get("receipt", {}))
             if state == "undone":
                 self.forget_verified(entry.step)
+
+
+def _objects(text: bytes) -> Iterator[dict[str, Any]]:
+    for line in text.splitlines():
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            yield found
+
+
+def _is_news(record: Mapping[str, Any], known: Entry) -> bool:
+    """Of an entry that both copies have."""
+    if record["state"] == "noted":
+        note: Mapping[str, Any] = record["note"]
+        return known.state == "intended" and any(key not in known.notes for key in note)
+    return FATE.index(record["state"]) > FATE.index(known.state)
 
 
 def _write_whole(handle: int, left: bytes) -> None:
@@ -209,4 +315,8 @@ def _write_whole(handle: int, left: bytes) -> None:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return _text(datetime.now(UTC))
+
+
+def _text(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds")

@@ -18,5 +18,6 @@ DOCKER_CONFIG_KEY = ".dockerconfigjson"
 S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY = "access-key-id", "secret-access-key"
 FORMER_SECRET = "registry-former-objects"  # noqa: S105 - the name of a Secret, not its contents
 REGISTRY = "kube-registry"
+RECORD, LOCK = "kube-registry-record", "kube-registry-lock"
 PROBE_PREFIX = ".kube-registry-probe/"
 PROOF_REPOSITORY = "kube-registry-proof"

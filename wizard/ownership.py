@@ -10,6 +10,8 @@ INSTANCE = "app.kubernetes.io/instance"
 MANAGER = "kube-registry-wizard"
 FIELD_MANAGER = MANAGER
 SELECTOR = f"{MANAGED_BY}={MANAGER}"
+COMPONENT, RECORD = "app.kubernetes.io/component", "setup-record"
+RECORD_SELECTOR = f"{SELECTOR},{COMPONENT}={RECORD}"
 
 
 def labels(setup: str) -> dict[str, str]:

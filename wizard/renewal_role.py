@@ -118,6 +118,9 @@ def access(answers: Answers) -> list[dict[str, Any]]:
         _rule("", "pods", pods),
         _rule("", "pods/log", ["get"]),
         _rule("", "events", ["list"]),
+        _rule("", "configmaps", ["get", "update"], [names.RECORD]),
+        _rule("coordination.k8s.io", "leases", ["create"]),
+        _rule("coordination.k8s.io", "leases", ["get", "update", "delete"], [names.LOCK]),
     ]
     api = "rbac.authorization.k8s.io"
     return [

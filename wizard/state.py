@@ -6,6 +6,7 @@ setups: what that does not need, pydantic above all, is imported where it is use
 
 import json
 import os
+import secrets
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -46,6 +47,7 @@ class SetupDirectory:
     def __init__(self, root: Path, name: str) -> None:
         self.name = name
         self.path = root / name
+        self.command = ""
         self._lock_path = self.path / "lock"
 
     @property
@@ -89,13 +91,32 @@ class SetupDirectory:
         """For a run; one that is refused leaves the former answers, for undo and check go by them."""
         path = self.path / "answers.toml"
         former = path.read_text(encoding="utf-8") if self.exists else None
+        saved = path.stat().st_mtime if self.exists else 0.0
         self.save_answers(answers)
         try:
             yield
         except Refused:
             if former is not None:
                 write_private(path, former)
+                os.utime(path, (saved, saved))
             raise
+
+    def answers_time(self) -> datetime:
+        """When the answers were saved; of two that differ the newer count."""
+        return datetime.fromtimestamp((self.path / "answers.toml").stat().st_mtime, UTC)
+
+    def identity(self) -> str:
+        """What tells this directory from those of other machines; random, made once."""
+        path = self.path / "identity"
+        try:
+            found = path.read_text(encoding="ascii").strip()
+        except (FileNotFoundError, UnicodeDecodeError):
+            found = ""
+        if not found:
+            self.make()
+            found = secrets.token_hex(8)
+            write_private(path, found)
+        return found
 
     def journal(self) -> Journal:
         return Journal(self.path / "journal.jsonl")
@@ -121,6 +142,7 @@ class SetupDirectory:
         import filelock
 
         self.make()
+        self.command = command
         guard = filelock.FileLock(self._lock_path, mode=0o600)
         holder = self.path / "holder.json"
         try:

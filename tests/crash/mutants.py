@@ -12,7 +12,7 @@ from typing import Any
 
 
 def act_before_intent() -> None:
-    """What is about to be done is written down when it has been done."""
+    """What is about to be done is written down when it has been done, on the disk and in the cluster."""
     from wizard.events import StepId
     from wizard.journal import Entry, Journal
     from wizard.step import Change
@@ -23,11 +23,11 @@ def act_before_intent() -> None:
         self._last_number += 1
         entry = Entry(self._last_number, step, change, datetime.now(UTC), _journal=self)
         self._entries.append(entry)
-        vars(self)["write"] = late.append
+        vars(self).update(write=late.append, before_the_act=lambda: None)
         try:
             yield entry
         finally:
-            del vars(self)["write"]
+            del vars(self)["write"], vars(self)["before_the_act"]
             write({"id": entry.number, "state": "intended", "step": step, "change": asdict(change)})
             for record in late:
                 write(record)
@@ -36,7 +36,7 @@ def act_before_intent() -> None:
 
 
 def no_flush() -> None:
-    """The journal stays in memory until the program ends by itself."""
+    """The journal stays in memory until the program ends by itself, and its copy out of the cluster."""
     from wizard.journal import Journal
 
     write, late = Journal.write, list[Callable[[], None]]()
@@ -45,6 +45,7 @@ def no_flush() -> None:
         late.append(lambda: write(self, dict(record)))
 
     _replace(Journal, "write", later)
+    _replace(Journal, "before_the_act", lambda _self: None)
     atexit.register(lambda: [each() for each in late])
 
 

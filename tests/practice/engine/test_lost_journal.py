@@ -1,10 +1,11 @@
-"""A setup whose journal is lost: apply finds it as wanted, and undo still leaves nothing behind."""
+"""A setup whose journal is lost, in the cluster too: apply finds all as wanted, and undo takes it back."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from wizard import names
 from wizard.errors import Refused
 from wizard.events import StepId
 
@@ -18,10 +19,15 @@ def apply(run: Any) -> None:
         run.engine.apply_step(step)
 
 
+def lose_the_record(run: Any) -> None:
+    assert run.engine.services.cluster.delete("v1", "ConfigMap", names.RECORD)
+
+
 def test_another_machine_applies_and_takes_back(new_run: NewRun, dumped: Dumped) -> None:
     before = dumped()
     first = new_run()
     apply(first)
+    lose_the_record(first)
     with_all = dumped()
     other = new_run(state="other")
     apply(other)
@@ -42,7 +48,9 @@ def test_another_machine_applies_and_takes_back(new_run: NewRun, dumped: Dumped)
 
 def test_undo_itself_finds_what_the_journal_never_knew(new_run: NewRun, dumped: Dumped) -> None:
     before = dumped()
-    apply(new_run())
+    run = new_run()
+    apply(run)
+    lose_the_record(run)
     assert new_run(state="other").engine.undo(delete_bucket="engine-images") == []
     assert dumped() == before
     assert new_run().engine.undo() == []
@@ -55,6 +63,7 @@ def test_what_was_adopted_is_not_deleted(new_run: NewRun, dumped: Dumped) -> Non
     )
     run.engine.services.aws.client("iam").create_user(UserName="registry-access")
     apply(run)
+    lose_the_record(run)
     other = new_run(state="other", consent={"adopt": ["bucket", "user"]})
     assert other.engine.undo() == []
     s3 = other.engine.services.aws.client("s3")

@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wizard import ownership
+from wizard import names, ownership
 from wizard.answers import Answers
 from wizard.errors import Problem
 from wizard.steps.connect.findings import Findings
 
 Object = Mapping[str, Any]
 POD_SECURITY = "pod-security.kubernetes.io/enforce"
-DEFAULTS = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
+# The record goes with the namespace: it is needed for as long as there is something to take back.
+DEFAULTS = {("ConfigMap", "kube-root-ca.crt"), ("ConfigMap", names.RECORD), ("ServiceAccount", "default")}
 CONTENTS = (
     ("v1", "Pod"),
     ("v1", "Service"),
