@@ -25,7 +25,7 @@ def install(renewal: Renewal, options: argparse.Namespace) -> int:
     """Data on stdout; with `--json` only its events are there."""
     from wizard import renewal_role
 
-    wish = timer.Wish.gather(renewal.directory.name, os.environ)
+    wish = timer.Wish.gather(renewal.directory.name, os.environ, is_practice=options.practice)
     doubts = renewal_role.doubts(renewal.answers, renewal.services, os.environ)
     told: list[str] = []
     if options.print_cron:

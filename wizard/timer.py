@@ -65,21 +65,19 @@ WantedBy=timers.target
 class Wish:
     """What is to be run, and with which variables."""
 
+    unit: str
     setup: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
 
     @classmethod
-    def gather(cls, setup: str, environ: Mapping[str, str]) -> "Wish":
+    def gather(cls, setup: str, environ: Mapping[str, str], *, is_practice: bool = False) -> "Wish":
         program = shutil.which("kube-registry")
         command = (program,) if program else (sys.executable, "-m", "wizard")
         # A proxy's address may hold a password: it stays out of files.
         passed = {name: environ[name] for name in PASSED_ON if environ.get(name) and "@" not in environ[name]}
-        return cls(setup, (*command, "renew", "--if-due", setup), passed)
-
-    @property
-    def unit(self) -> str:
-        return f"kube-registry-renew-{self.setup}"
+        words = ("renew", *(("--practice",) if is_practice else ()), "--if-due", setup)
+        return cls(unit_of(setup, is_practice=is_practice), setup, (*command, *words), passed)
 
     def files(self) -> dict[str, str]:
         """Unit files by name."""
@@ -100,6 +98,11 @@ class Wish:
             ["env", *variables, shlex.join(self.command)] if variables else [shlex.join(self.command)]
         )
         return f"{minute} {hour},{hour + 12} * * * {words}".replace("%", "\\%")
+
+
+def unit_of(setup: str, *, is_practice: bool) -> str:
+    """Its units' name; a practice setup may be called like a real one."""
+    return f"kube-registry-{'practice-' if is_practice else ''}renew-{setup}"
 
 
 def units() -> Path:
@@ -140,9 +143,8 @@ def install(wish: Wish) -> list[str]:
     ]
 
 
-def remove(setup: str) -> str:
+def remove(unit: str) -> str:
     """Takes the timer away, if there is one; says so, "" if there is none."""
-    unit = f"kube-registry-renew-{setup}"
     paths = [units() / f"{unit}{kind}" for kind in (".timer", ".service")]
     if not any(path.is_file() for path in paths):
         return ""
