@@ -3,7 +3,6 @@
 Screens know of neither: whatever they draw, borders and scroll bars too, goes through these filters.
 """
 
-import locale
 import os
 from collections.abc import Mapping
 
@@ -52,18 +51,18 @@ REVERSE, UPRIGHT = Style(reverse=True), Style(reverse=False)
 
 
 def is_ascii_wanted(environment: Mapping[str, str] = os.environ) -> bool:
-    """By request (anything but empty, 0, no), and wherever the locale cannot encode the glyphs."""
+    """By request (anything but empty, 0, no, false), and wherever the locale cannot encode the glyphs."""
     asked = environment.get(VARIABLE, "").lower()
     if asked:
         return asked not in {"0", "no", "false"}
-    return locale.getlocale(locale.LC_CTYPE)[1] not in {"UTF-8", "utf8"} and not _is_utf8(environment)
+    return not _is_utf8(environment)
 
 
 def _is_utf8(environment: Mapping[str, str]) -> bool:
-    """Python leaves the locale alone until it is asked to; the first variable that is set names it."""
+    """The first variable that is set names the locale (POSIX); of C, Python makes C.UTF-8 (PEP 538)."""
     names = ("LC_ALL", "LC_CTYPE", "LANG")
     named = next((value for name in names if (value := environment.get(name))), "")
-    return "utf8" in named.lower().replace("-", "")
+    return not named or "utf8" in named.lower().replace("-", "")
 
 
 class Ascii(LineFilter):

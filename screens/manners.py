@@ -7,10 +7,12 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual.actions import SkipAction
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter, Monochrome
 from textual.screen import Screen
+from textual.widgets import Input
 
 from screens import themes
 from screens.glyphs import Ascii, Plain, is_ascii_wanted
@@ -30,7 +32,7 @@ class Manners(App[int]):
     """The base of the app; it knows no step."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+c", "interrupt", "Quit", show=False, system=True),
+        Binding("ctrl+c", "interrupt", "Quit", show=False, system=True, priority=True),
         Binding("ctrl+z", "suspend_process", "To the shell", show=False, system=True, priority=True),
         Binding("f9,ctrl+l", "log", "Log", show=False, priority=True),
     ]
@@ -134,9 +136,11 @@ class Manners(App[int]):
         """Ends what goes on behind the screen."""
 
     async def action_interrupt(self) -> None:
-        """Ctrl-C asks as Quit does; a second one is an answer."""
+        """Ctrl-C asks as Quit does, and a second one is an answer; over selected text it copies."""
         from screens.modals import QuitModal
 
+        if (isinstance(self.focused, Input) and self.focused.selected_text) or self.screen.selections:
+            raise SkipAction
         if isinstance(self.screen, QuitModal):
             self.end_now()
         else:

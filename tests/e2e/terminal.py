@@ -8,6 +8,7 @@ import select
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -58,6 +59,13 @@ OFF_IS_LEFT = {b"25": "a hidden cursor", b"7": "no line wrap"}
 WHEEL_UP, WHEEL_DOWN = 64, 65
 
 
+# A session's own terminal tells it of a new size and of a hang-up.
+_TAKE_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "os.execvp(sys.argv[1], sys.argv[1:])"
+)
+
+
 class NotSeen(AssertionError):
     """The screen never came to show what was waited for."""
 
@@ -76,7 +84,7 @@ class Terminal:
         self.raw = b""
         self._pending = b""
         self.process = subprocess.Popen(
-            command,
+            [sys.executable, "-I", "-S", "-c", _TAKE_TERMINAL, *command],
             stdin=follower,
             stdout=follower,
             stderr=follower,
@@ -182,10 +190,13 @@ class Terminal:
         os.close(self._master)
         return code
 
-    def wait_for_exit(self, deadline_s: float = 60.0) -> int:
+    def wait_for_exit(self, deadline_s: float = 60.0, unless: str = "") -> int | None:
+        """The exit code; None where the screen came to show what it would not end with."""
         deadline = time.monotonic() + deadline_s
         while self.process.poll() is None and time.monotonic() < deadline:
             self._read(0.05)
+            if unless and unless in self.text:
+                return None
         assert self.process.returncode is not None, f"it still runs; the screen is:\n{self.text}"
         return self.process.returncode
 
