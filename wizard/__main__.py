@@ -1,5 +1,7 @@
 """The program's entry; everything heavy is imported by the command that needs it."""
 
+import contextlib
+import errno
 import gc
 import os
 import sys
@@ -11,11 +13,20 @@ def main() -> int:
     from wizard.cli import run
 
     try:
-        return run(sys.argv[1:])
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has left, as `head` does; Python must not complain when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"The output cannot be written: {error.strerror}.\n")
+        return 1
+    return code
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Runs a step's checklist: independent checks side by side, dependent ones after those they need."""
 
+import errno
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from wizard.events import (
 from wizard.parallel import side_by_side
 from wizard.step import Check, CheckResult
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 GOOD = frozenset({CheckStatus.PASSED, CheckStatus.WARNING})
 
 
@@ -96,8 +98,21 @@ def _job(
     return run
 
 
+def no_room(error: OSError) -> Problem:
+    """A disk that takes nothing more, wherever that was noticed."""
+    where = f" ({error.filename})" if error.filename else ""
+    return Problem(
+        "disk-full",
+        f"The disk takes nothing more{where}.",
+        f"{error.strerror}. What was done before is on record.",
+        "Make room in the state directory and for temporary files, then run the same command again.",
+    )
+
+
 def unexpected(error: Exception, what: str) -> Problem:
     """Our own mistake, told as one; only the error's type is shown, for its text could hold a secret."""
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return no_room(error)
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next

@@ -49,6 +49,16 @@ def test_arguments_environment_and_request_reach_the_plugin(plugin: Plugin) -> N
     assert int(found.token.rsplit("-", 1)[1]) > 50
 
 
+def test_the_wizards_own_secrets_do_not_reach_the_plugin(
+    plugin: Plugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBE_REGISTRY_PASSWORD_ALICE", "canary")
+    monkeypatch.setenv("KUBE_REGISTRY_EAB_HMAC", "canary")
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    script = 'echo "{\\"status\\": {\\"token\\": \\"$(env | grep -c canary)-$AWS_PROFILE\\"}}"'
+    assert run_plugin(plugin(script)).token == "0-mine"
+
+
 def test_the_plugin_has_no_terminal_and_no_input(plugin: Plugin) -> None:
     script = (
         "if (exec < /dev/tty) 2>/dev/null; then t=tty; else t=none; fi; read x; "
