@@ -24,6 +24,7 @@ from wizard.events import WaitProgress
 from wizard.practice.aws import AwsServer
 from wizard.practice.listener import Listener
 from wizard.practice.pki import Authority
+from wizard.renewal_role import doubts
 from wizard.services.aws import Aws
 from wizard.steps import _user_proof
 from wizard.steps.bucket import BucketStep
@@ -261,3 +262,20 @@ def test_8_13_a_cluster_restored_from_a_backup(make_rig: MakeRig, operator: Aws)
     assert held in problem.what
     assert problem.fix == "Run `kube-registry apply`."
     rig.run(USERS)
+
+
+def test_8_15_a_renewal_timer_with_a_sign_in(
+    make_rig: MakeRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text(
+        "[profile work]\nregion = eu-west-1\nsso_session = corp\nsso_account_id = 123456789012\n"
+        "sso_role_name = admin\n[sso-session corp]\nsso_region = eu-west-1\n"
+        "sso_start_url = https://corp.awsapps.com/start\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    rig = make_rig({"connect": {"aws_profile": "work"}, "dns": {"aws_profile": "work"}})
+    (problem, *_) = doubts(rig.answers, rig.services, {})
+    assert problem.what == "A timer cannot renew with the AWS credentials of the profile work."
+    assert problem.fix == "Give it a key or a role that holds by itself; the least that it needs follows."
