@@ -133,7 +133,10 @@ def carry_out(screen: "StepScreen", offer: Offer) -> None:
     """Sets the answer and shows it, in the step that has it; what follows is looked at, never applied."""
     wizard, remedy, pair = screen.wizard, offer.remedy, offer.leads_to
     if pair is None:
-        screen.action_primary()
+        if screen.view.plan is None:
+            screen.action_look()  # what was never planned is not applied
+        else:
+            screen.action_primary()
         return
     if remedy is not None:
         problem = wizard.session.put(*pair, remedy.value)
