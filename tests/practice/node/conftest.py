@@ -210,6 +210,7 @@ class Cluster:
 
     endpoint: KubeEndpoint
     client: KubeClient
+    server: Any
 
     def pod(self, name: str) -> Obj | None:
         return self.client.find(path_of("v1", "pods", "default", name))
@@ -257,7 +258,7 @@ def cluster() -> Iterator[Cluster]:
     server.start()
     endpoint = KubeEndpoint(server.url, authority.root_pem, token)
     client = KubeClient(endpoint, user_agent="tests")
-    yield Cluster(endpoint, client)
+    yield Cluster(endpoint, client, server)
     client.close()
     server.stop()
 

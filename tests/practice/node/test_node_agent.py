@@ -15,6 +15,7 @@ import requests
 from wizard.practice.aws import AwsServer
 from wizard.practice.balancer import Balancer
 from wizard.practice.kubeclient import Obj, path_of
+from wizard.practice.kubernetes import Fault
 from wizard.practice.node import NodeAgent, PodPorts
 
 pytestmark = pytest.mark.usefixtures("agent")
@@ -138,6 +139,23 @@ def test_it_waits_for_secrets_and_says_so(cluster: Any, wait_for: WaitFor) -> No
     missing = "couldn't find key id in Secret default/keys"
     wait_for(lambda: state_of(cluster, "web")[1].get("message") == missing, "the missing key")
     assert cluster.pod("web")["status"]["phase"] == "Pending"
+
+
+def test_an_api_server_too_busy_for_a_secret_is_asked_again(cluster: Any, wait_for: WaitFor) -> None:
+    cluster.create_secret("keys", id="x")
+    refused = []
+
+    def busy(method: str, path: str) -> Fault | None:
+        if method == "GET" and path.endswith("/secrets/keys") and len(refused) < 2:
+            refused.append(path)
+            return Fault(503, "too busy")
+        return None
+
+    cluster.server.fault = busy
+    key = {"secretKeyRef": {"name": "keys", "key": "id"}}
+    cluster.create("pods", pod_of("web", env=[{"name": "KEY", "valueFrom": key}]))
+    wait_for(lambda: cluster.is_ready("web"), "the container")
+    assert len(refused) == 2
 
 
 def test_a_changed_secret_reaches_the_files(cluster: Any, wait_for: WaitFor, tmp_path: Path) -> None:
