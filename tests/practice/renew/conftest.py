@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -88,9 +89,19 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("state")
 
 
+@pytest.fixture(scope="module")
+def deploy() -> dict[str, Any]:
+    """The answers of that table."""
+    return {"replicas": 2}
+
+
 @pytest.fixture
 def finished(
-    _own_surroundings: None, world: World, state: Path, monkeypatch: pytest.MonkeyPatch
+    _own_surroundings: None,
+    world: World,
+    state: Path,
+    deploy: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Finished]:
     """With two Pods; every test leaves it able to be renewed."""
     for name, value in world.environment().items():
@@ -105,8 +116,8 @@ def finished(
                 "domain": DOMAIN,
                 "directory": world.acme.directory_url,
             },
-            "deploy": {"replicas": 2},
-            "consent": {"replace_record": "A 127.80.0.1"},
+            "deploy": deploy,
+            "consent": {"replace_record": "A 127.80.0.1", "adopt": ["secrets"]},
         }
     )
     services = Services(answers, Endpoints.gather(answers.endpoints, dict(os.environ)))
