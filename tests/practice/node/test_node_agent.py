@@ -143,7 +143,7 @@ def test_it_waits_for_secrets_and_says_so(cluster: Any, wait_for: WaitFor) -> No
 
 def test_an_api_server_too_busy_for_a_secret_is_asked_again(cluster: Any, wait_for: WaitFor) -> None:
     cluster.create_secret("keys", id="x")
-    refused = []
+    refused: list[str] = []
 
     def busy(method: str, path: str) -> Fault | None:
         if method == "GET" and path.endswith("/secrets/keys") and len(refused) < 2:
