@@ -72,7 +72,7 @@ def cluster_role() -> dict[str, Any]:
         kubernetes_rights(from_mapping({"deploy": deploy}), makes_namespace=False) for deploy in workloads
     )
     rules: dict[tuple[str, str], list[str]] = {}
-    for right in (*asked, *_LOOKED_AT):
+    for right in (*asked, *_LOOKED_AT, *_RECORDED):
         resource = f"{right.resource}/{right.subresource}" if right.subresource else right.resource
         verbs = rules.setdefault((right.group, resource), [])
         verbs += [right.verb] if right.verb not in verbs else []
@@ -91,4 +91,8 @@ _LOOKED_AT = (
     *(Right("list", resource) for resource in ("secrets", "services", "replicationcontrollers")),
     Right("list", "deployments", "apps"),
     Right("list", "endpointslices", "discovery.k8s.io"),
+)
+_RECORDED = (
+    *(Right(verb, "configmaps") for verb in ("get", "create", "update", "delete", "list")),
+    *(Right(verb, "leases", "coordination.k8s.io") for verb in ("get", "create", "update", "delete")),
 )
