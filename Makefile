@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --extra practice
 WORKERS ?= auto
 
-.PHONY: practice wizard test check lint types contracts all-tests peers crash-matrix workshop bench walkthrough pictures help-text lock upgrade clean
+.PHONY: practice wizard test check lint types contracts all-tests peers crash-matrix workshop bench walkthrough pictures snapshots help-text lock upgrade clean
 
 practice: $(VENV)/.ready
 	@$(BIN)/kube-registry practice
@@ -57,6 +57,10 @@ walkthrough: $(VENV)/.dev-ready
 # Makes the README's pictures anew, from the wizard itself.
 pictures: $(VENV)/.dev-ready
 	$(BIN)/python -m tests.e2e.pictures
+
+# Takes the screens as they look now for what they are to look like; PICTURES=DIRECTORY puts SVGs there.
+snapshots: $(VENV)/.dev-ready
+	$(BIN)/python -m tests.pilot.album $(PICTURES)
 
 # Puts the generated help output into the README.
 help-text: $(VENV)/.dev-ready

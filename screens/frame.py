@@ -42,9 +42,10 @@ from screens.render import (
 from screens.sized import SizedScreen
 from screens.table import Table, TableRow
 from screens.view import StepView
-from screens.words import field_named, for_screen
+from screens.words import field_named, for_screen, help_parts
 from wizard.errors import Problem
 from wizard.events import STEPS, StepId
+from wizard.resources import read_asset
 
 if TYPE_CHECKING:
     from screens.app import WizardApp
@@ -101,6 +102,8 @@ class StepScreen(SizedScreen):
                 for part in ("wait", "notes", "problem", "finish"):
                     yield Static(id=part, markup=False)
                 yield RemedyBar()
+                about, _ = help_parts(read_asset(f"help/{self.step.value}.md"))
+                yield Static(about, id="about", markup=False)
         with Horizontal(id="buttons"):
             yield Button("Back", id="back", compact=True)
             yield Button(LOOK_LABEL, id="primary", variant="primary", compact=True)

@@ -55,14 +55,16 @@ def is_ascii_wanted(environment: Mapping[str, str] = os.environ) -> bool:
     asked = environment.get(VARIABLE, "").lower()
     if asked:
         return asked not in {"0", "no", "false"}
-    return not _is_utf8(environment)
+    if named := environment.get("LC_ALL"):
+        return not _is_utf8(named)
+    # For a locale that is not installed Python sets LC_CTYPE to C.UTF-8 (PEP 538): LANG knows better.
+    return not all(_is_utf8(environment.get(name, "")) for name in ("LC_CTYPE", "LANG"))
 
 
-def _is_utf8(environment: Mapping[str, str]) -> bool:
-    """The first variable that is set names the locale (POSIX); of C, Python makes C.UTF-8 (PEP 538)."""
-    names = ("LC_ALL", "LC_CTYPE", "LANG")
-    named = next((value for name in names if (value := environment.get(name))), "")
-    return not named or "utf8" in named.lower().replace("-", "")
+def _is_utf8(named: str) -> bool:
+    """A locale without a charset counts as such: that is what terminals have today."""
+    charset = named.partition(".")[2].partition("@")[0]
+    return charset.lower().replace("-", "") in {"", "utf8"}
 
 
 class Ascii(LineFilter):

@@ -9,7 +9,7 @@ from textual.widgets import Input, Static
 
 from screens.actions import Action
 
-WIDE_COLUMNS, FULL_COLUMNS = 100, 80
+WIDE_COLUMNS, FULL_COLUMNS, TALL_ROWS = 100, 80, 36
 LEAST_COLUMNS, LEAST_ROWS = 60, 18
 
 
@@ -32,6 +32,7 @@ class SizedScreen(Screen[None]):
         is_tiny = columns < LEAST_COLUMNS or rows < LEAST_ROWS
         self.set_class(columns >= WIDE_COLUMNS, "-wide")
         self.set_class(columns < FULL_COLUMNS, "-narrow")
+        self.set_class(rows >= TALL_ROWS, "-tall")
         self.set_class(is_tiny, "-tiny")
         if is_tiny:
             notice = f"{self.NOTICE} This window has {columns}x{rows}. Please make it larger."
