@@ -12,10 +12,13 @@ APPLY = ("apply", "--practice", "-a", str(ANSWERS))
 
 
 def run_with(program: Program, prelude: str, *arguments: str, **environment: str) -> Ran:
-    """Through a shell, which makes things hard first."""
+    """Through a shell, which makes things hard first.
+
+    Python would leave compiled modules cut short on such a disk, for all who come after.
+    """
     done = subprocess.run(
         ["/bin/sh", "-c", f'{prelude}; exec "$@"', "sh", *program.command(*arguments)],
-        env={**program.environment, **environment},
+        env={**program.environment, **environment, "PYTHONDONTWRITEBYTECODE": "1"},
         cwd=program.home,
         stdin=subprocess.DEVNULL,
         capture_output=True,
