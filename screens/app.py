@@ -50,8 +50,6 @@ class WizardApp(Manners):
 
     def _first_frame_is_out(self) -> None:
         """Loading waits a moment: it would hold up what else this frame draws."""
-        gc.freeze()
-        gc.enable()
         self.set_timer(LOADING_WAITS_S, self.session.start)
 
     @property
@@ -284,6 +282,7 @@ class WizardApp(Manners):
             screen.render_view()
 
     def on_looked(self, message: Looked) -> None:
+        self._collect_again()
         view = self.views[message.step]
         view.is_looking = False
         if view.is_running:
@@ -328,6 +327,12 @@ class WizardApp(Manners):
             screen.show_finished()
 
     # Inside
+
+    def _collect_again(self) -> None:
+        """The first look has loaded all SDKs: to go through what stays anyway would stall the screen."""
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
 
     def _undone(self, step: StepId) -> None:
         """What came of it stays on the screen; how the steps stand now is asked for."""

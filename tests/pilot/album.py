@@ -7,6 +7,7 @@ SVG of every picture there, to be looked at.
 import io
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
 from textual.app import App
+from textual.pilot import Pilot
 
+PATIENCE_S = 10.0
 KEPT = Path(__file__).parent / "snapshots"
 WRITE = "SNAPSHOTS_WRITTEN"
 PICTURES = "SNAPSHOTS_PICTURED"
@@ -28,9 +31,20 @@ class Album:
     def __init__(self, name: str) -> None:
         self._name = name
         self._parts: list[str] = []
+        self._path = KEPT / f"{name}.txt"
+        self._kept = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
+        self._patience_s = 0.0 if os.environ.get(WRITE) else PATIENCE_S
 
-    def take(self, app: App[int], name: str) -> None:
-        self._parts.append(f"=== {name}\n{drawn(app)}")
+    async def take(self, pilot: Pilot[int], name: str) -> None:
+        """The screen once it looks as it is to; on a busy machine what was asked for takes its time."""
+        app = pilot.app
+        deadline = time.monotonic() + self._patience_s
+        while not self._is_kept(part := f"=== {name}\n{drawn(app)}"):
+            if time.monotonic() >= deadline:
+                self._patience_s = 0.0
+                break
+            await pilot.pause(0.05)
+        self._parts.append(part)
         if directory := os.environ.get(PICTURES):
             svg = app.export_screenshot(title=f"{self._name} {name}", simplify=True)
             (Path(directory) / f"{self._name}-{name}.svg").write_text(svg, encoding="utf-8")
@@ -38,12 +52,14 @@ class Album:
     def close(self) -> None:
         """Compares with what is kept, or keeps it."""
         text = "\n".join(self._parts) + "\n"
-        path = KEPT / f"{self._name}.txt"
         if os.environ.get(WRITE):
             KEPT.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        kept = path.read_text(encoding="utf-8") if path.exists() else ""
-        assert text.splitlines() == kept.splitlines(), "look at it; if it is meant so: make snapshots"
+            self._path.write_text(text, encoding="utf-8")
+            return
+        assert text.splitlines() == self._kept.splitlines(), "look at it; if it is meant so: make snapshots"
+
+    def _is_kept(self, part: str) -> bool:
+        return f"{part}\n" in self._kept
 
 
 def drawn(app: App[int]) -> str:

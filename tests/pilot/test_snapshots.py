@@ -52,7 +52,7 @@ async def test_the_first_screen(size: str) -> None:
     app.session = PosedSession(app)
     async with app.run_test(size=SIZES[size]) as pilot:
         await pilot.pause()
-        album.take(app, "fresh")
+        await album.take(pilot, "fresh")
         rows = (
             SetupRow("registry", 3, 8, "2026-01-02 03:04", is_undone=False),
             SetupRow("staging", 8, 8, "2026-01-01 02:03", is_undone=False),
@@ -60,14 +60,14 @@ async def test_the_first_screen(size: str) -> None:
         )
         app.post_message(Loaded(rows))
         await until(pilot, lambda: getattr(app.focused, "name", "") == "registry")
-        album.take(app, "looking")
+        await album.take(pilot, "looking")
         app.post_message(Drifted("registry", "As it was left: 3 of 8 steps hold.", is_well=True))
         app.post_message(Drifted("staging", "The bucket is gone.", is_well=False))
         await pilot.pause()
-        album.take(app, "drifted")
+        await album.take(pilot, "drifted")
         app._start_screen.show_problem(REFUSED)
         await pilot.pause()
-        album.take(app, "failed")
+        await album.take(pilot, "failed")
     album.close()
 
 
@@ -79,23 +79,23 @@ async def test_what_lies_over_a_step(size: str) -> None:
         assert isinstance(app, WizardApp)
         await pose(pilot, StepId.BUCKET, "fresh")
         await pilot.press("f9")
-        album.take(app, "log")
+        await album.take(pilot, "log")
         await pilot.press("f9", "f1")
-        album.take(app, "help")
+        await album.take(pilot, "help")
         await pilot.press("escape", "f4")
-        album.take(app, "by-hand")
+        await album.take(pilot, "by-hand")
         await pilot.press("escape")
         app.push_screen(QuestionModal("Only you can decide this", QUESTION, yes="Yes, do it"))
         await pilot.pause()
-        album.take(app, "question")
+        await album.take(pilot, "question")
         await pilot.press("escape")
         app.views[StepId.BUCKET].is_running = True
         await pilot.press("ctrl+q")
-        album.take(app, "quit")
+        await album.take(pilot, "quit")
         await pilot.press("escape")
         await pilot.resize_terminal(*TINY)
         await pilot.pause()
-        album.take(app, "tiny")
+        await album.take(pilot, "tiny")
     album.close()
 
 
@@ -104,5 +104,5 @@ async def _album(name: str, step: StepId, size: tuple[int, int]) -> None:
     async with posed(step, size) as pilot:
         for state in STATES:
             await pose(pilot, step, state)
-            album.take(pilot.app, state)
+            await album.take(pilot, state)
     album.close()
