@@ -34,6 +34,8 @@ NOT_SECRET = {
     names.DOCKER_CONFIG_KEY,  # its password is taken out of it
 }
 
+F6 = "\x1b[17~"
+
 
 def canary(name: str) -> str:
     """A password that looks otherwise in every form: quotes, a slash, a backslash, a blank, an umlaut."""
@@ -79,7 +81,8 @@ def story(program: Program) -> Story:
     told = Story(program)
     alice, screen, line, wrong = canary("alice"), canary("screen"), canary("line"), canary("aws")
     told.secrets |= {"alice": alice.encode(), "typed": screen.encode(), "line": line.encode()}
-    told.secrets["wrong AWS secret"] = wrong.encode()
+    session = f"IQoJb3JpZ2luX2Vj{random_source.token_urlsafe(90)}/+="
+    told.secrets |= {"wrong AWS secret": wrong.encode(), "AWS session token": session.encode()}
     answers = program.home / "answers.toml"
     answers.write_text(ANSWERS.read_text().replace("users = []", 'users = ["alice"]'))
     apply = ("apply", "--practice", "-a", str(answers))
@@ -94,6 +97,8 @@ def story(program: Program) -> Story:
         told.evidence.add("screen", look_around(program, screen))
         told.collect("screen")
         told.run("wrong key", "apply", "-a", str(answers), **{**world, "AWS_SECRET_ACCESS_KEY": wrong})
+        keys = {"AWS_SECRET_ACCESS_KEY": wrong, "AWS_SESSION_TOKEN": session}
+        told.run("wrong session", "apply", "-a", str(answers), **{**world, **keys})
         told.secrets["lost key"] = spoil_the_key(world).encode()
         told.run("spoilt key", "check", "--practice", "--json")
         delete = ("--delete-bucket", "practice-registry-images")
@@ -147,7 +152,12 @@ def look_around(program: Program, password: str) -> bytes:
 
 
 def _add_bob(terminal: Terminal, password: str) -> None:
-    """Where his name shows, there is the field; his password follows it."""
+    """A finished step is changed on demand only. Where his name shows, there is the field."""
+    terminal.press(F6)
+    terminal.wait_for("Change Users and passwords?")
+    terminal.press("y")
+    terminal.wait_for(lambda text: "Change Users and passwords?" not in text)
+    _when_all_keys_are_taken(terminal)
     terminal.press("bob")
     for _ in range(8):
         if "bob" in _when_all_keys_are_taken(terminal):
@@ -199,6 +209,7 @@ def test_the_story_went_as_it_is_told(story: Story) -> None:
         "check": 0,
         "second apply": 0,
         "wrong key": 2,
+        "wrong session": 2,
         "spoilt key": 1,
         "undo": 0,
     }
@@ -206,6 +217,7 @@ def test_the_story_went_as_it_is_told(story: Story) -> None:
         "apply: stdout",
         "second apply: stderr",
         "wrong key: stderr",
+        "wrong session: stderr",
         "screen",
     ):
         assert len(story.evidence.text(place)) > 100, place
@@ -228,6 +240,9 @@ def test_every_kind_of_secret_is_looked_for(story: Story) -> None:
         "htpasswd-file/htpasswd, hash 1",
         "htpasswd-file/htpasswd, hash 2",
         "check user's password",
+        "operator's token",
+        "operator's AWS secret",
+        "AWS session token",
         "alice",
     ):
         assert name in story.secrets
