@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,22 +103,32 @@ def _answers(environment: dict[str, str], tables: dict[str, Any]) -> Answers:
 
 
 @pytest.fixture
-def other_cluster(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[[], str]]:
+def other_cluster(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., str]]:
     """A kubeconfig with the same context, that leads to another cluster with the same credentials."""
     config = yaml.safe_load(Path(environment["KUBECONFIG"]).read_text())
     token = config["users"][0]["user"]["token"]
     authority = Authority()
-    server = KubernetesServer(
-        Ledger(), ssl_context=authority.server_context(["127.0.0.1"]), tokens={token: "practice-admin"}
-    )
-    server.start()
     root = tmp_path / "other-root.pem"
     root.write_bytes(authority.root_pem)
-    config["clusters"][0]["cluster"] = {"server": server.url, "certificate-authority": str(root)}
     path = tmp_path / "other-kubeconfig"
-    path.write_text(yaml.safe_dump(config))
-    yield lambda: str(path)
-    server.stop()
+    started: list[KubernetesServer] = []
+
+    def make(denied: AbstractSet[tuple[str, str]] = frozenset()) -> str:
+        server = KubernetesServer(
+            Ledger(),
+            ssl_context=authority.server_context(["127.0.0.1"]),
+            tokens={token: "practice-admin"},
+            denied=denied,
+        )
+        server.start()
+        started.append(server)
+        config["clusters"][0]["cluster"] = {"server": server.url, "certificate-authority": str(root)}
+        path.write_text(yaml.safe_dump(config))
+        return str(path)
+
+    yield make
+    for server in started:
+        server.stop()
 
 
 @pytest.fixture

@@ -294,6 +294,33 @@ def test_it_is_found_in_the_cluster_by_name(new_run: NewRun, environment: dict[s
     assert new_run().engine.undo() == []
 
 
+@pytest.mark.parametrize(
+    ("denied", "has_record"),
+    [
+        ({("create", "configmaps"), ("create", "leases")}, False),
+        ({("create", "leases")}, True),
+        ({("get", "configmaps"), ("create", "configmaps")}, False),
+    ],
+)
+def test_without_the_rights_for_it_all_stays_on_this_machine(
+    new_run: NewRun,
+    other_cluster: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    denied: set[tuple[str, str]],
+    *,
+    has_record: bool,
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", other_cluster(denied))
+    run = apply(new_run())
+    told = [event.text for event in run.events if isinstance(event, Noted)]
+    assert [text for text in told if "Other machines cannot be told" in text]
+    [warning] = run.engine.facts.connect.warnings
+    assert warning.code == "record-denied"
+    found = cluster(run).list("v1", "ConfigMap", label_selector=ownership.RECORD_SELECTOR)
+    assert bool(found) == has_record
+    assert new_run().engine.undo() == []
+
+
 def _late(held: lease.Lease) -> lease.Lease:
     """As after a sleep: more time has gone by than the lock lasts."""
     held._clock = lambda: now() + timedelta(hours=1)

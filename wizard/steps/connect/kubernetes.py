@@ -14,7 +14,7 @@ from wizard.steps.connect import limits
 from wizard.steps.connect import namespace as namespaces
 from wizard.steps.connect.findings import Findings, if_allowed
 from wizard.steps.connect.nodes import Nodes
-from wizard.steps.connect.rights import Right, kubernetes_rights
+from wizard.steps.connect.rights import Right, kubernetes_rights, record_rights
 
 Object = dict[str, Any]
 MOST_NODES = 200
@@ -149,9 +149,13 @@ def _judge_rights(
     cluster: Cluster, answers: Answers, user: str, findings: Findings, *, makes_namespace: bool
 ) -> None:
     wanted = kubernetes_rights(answers, makes_namespace=makes_namespace and answers.connect.create_namespace)
-    shares = [wanted[start::REVIEWERS] for start in range(REVIEWERS)]
+    asked = (*wanted, *record_rights())
+    shares = [asked[start::REVIEWERS] for start in range(REVIEWERS)]
     missing = side_by_side([partial(_missing, cluster, share) for share in shares])
-    denied = [right for right in wanted if any(right in each for each in missing)]
+    lacking = [right for right in asked if any(right in each for each in missing)]
+    denied = [right for right in lacking if right in wanted]
+    if lacking and not denied:
+        findings.warn("rights", _unrecorded(lacking))
     if not denied:
         return
     verbs = ", ".join(str(right) for right in denied)
@@ -164,6 +168,15 @@ def _judge_rights(
             f"The access rules (RBAC) of the cluster of {cluster.context} do not allow it.",
             "Ask its administrator for a role with these verbs, or choose another namespace.",
         ),
+    )
+
+
+def _unrecorded(lacking: list[Right]) -> Problem:
+    return Problem(
+        "record-denied",
+        f"Other machines cannot go on with this setup: {', '.join(map(str, lacking))} is not allowed.",
+        "Its record and its lock are on this machine only then.",
+        "Have these verbs added to your role, or keep the state directory safe.",
     )
 
 

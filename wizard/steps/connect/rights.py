@@ -37,6 +37,11 @@ def kubernetes_rights(answers: Answers, *, makes_namespace: bool) -> tuple[Right
     return tuple(found)
 
 
+def record_rights() -> tuple[Right, ...]:
+    """For the setup's record and its lock, which a setup can do without."""
+    return Right("create", "configmaps"), Right("create", "leases", "coordination.k8s.io")
+
+
 def aws_actions(answers: Answers, partition: str, account_id: str) -> list[tuple[str, str]]:
     """Pairs of action and resource ARN for bucket, user and balancer."""
     found = list(_bucket_actions(answers, partition))
