@@ -1,5 +1,6 @@
 """How the things that a setup made are marked as its own."""
 
+import hashlib
 from collections.abc import Mapping
 
 TAG = "kube-registry:setup"
@@ -12,6 +13,8 @@ FIELD_MANAGER = MANAGER
 SELECTOR = f"{MANAGED_BY}={MANAGER}"
 COMPONENT, RECORD = "app.kubernetes.io/component", "setup-record"
 RECORD_SELECTOR = f"{SELECTOR},{COMPONENT}={RECORD}"
+WRITTEN = "kube-registry/written"
+"""Annotation of an adopted Secret: the fingerprint of what was put into it."""
 
 
 def labels(setup: str) -> dict[str, str]:
@@ -27,3 +30,8 @@ def owner_of_labels(found: Mapping[str, str] | None) -> str:
 def owner_of_tags(found: Mapping[str, str] | None) -> str:
     """The setup's name in AWS tags, "" where the thing is not the wizard's."""
     return (found or {}).get(TAG, "")
+
+
+def fingerprint(contents: bytes) -> str:
+    """Tells later whether somebody has changed the contents since; for secrets that cannot be guessed."""
+    return hashlib.sha256(contents).hexdigest()

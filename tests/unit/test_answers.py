@@ -100,6 +100,8 @@ def test_missing_answers_are_named() -> None:
 
 def test_a_proxys_password_is_refused_and_not_repeated() -> None:
     with pytest.raises(Refused) as caught:
-        answers.from_mapping({"setup": "team", "endpoints": {"proxy": "http://me:hushhush99@proxy.test:3128"}})
+        answers.from_mapping(
+            {"setup": "team", "endpoints": {"proxy": "http://me:hushhush99@proxy.test:3128"}}
+        )
     assert "hushhush99" not in repr(caught.value.problem)
     assert "HTTPS_PROXY" in caught.value.problem.why

@@ -49,12 +49,15 @@ def write_http_secret(ctx: Context, change: Change) -> Receipt:
     data = {**(found.data if found else {}), names.HTTP_SECRET_KEY: value.encode()}
     version = found.facts.resource_version if found else None
     kind = found.facts.type if found else "Opaque"
+    annotations = {ownership.WRITTEN: ownership.fingerprint(data[names.HTTP_SECRET_KEY])}
+    if "mark" in change.params:
+        annotations[manifests.HTTP_SECRET] = change.params["mark"]
     cluster.write_secret(
         names.HTTP_SECRET,
         data,
         setup=ctx.answers.setup,
         type=kind,
-        annotations={manifests.HTTP_SECRET: change.params["mark"]} if "mark" in change.params else None,
+        annotations=annotations,
         expected_version=version,
     )
     return {"created": found is None}

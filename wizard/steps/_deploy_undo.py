@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from wizard import manifests, names
-from wizard.errors import WizardError
+from wizard import manifests, names, ownership
+from wizard.errors import WizardError, wizard_error
 from wizard.events import StepId, Verb
 from wizard.journal import Entry
 from wizard.polling import NotReady
@@ -41,10 +41,32 @@ def _delete_secret(ctx: Context) -> str:
     found = cluster.secret_facts(names.HTTP_SECRET)
     if not found.exists:
         return f"The Secret {names.HTTP_SECRET} was gone already."
-    if found.owner != ctx.answers.setup:
+    if found.owner == ctx.answers.setup:
+        cluster.delete("v1", "Secret", names.HTTP_SECRET)
+        return f"The Secret {names.HTTP_SECRET} is deleted."
+    if found.owner:
         return f"The Secret {names.HTTP_SECRET} is not this setup's: it was left."
-    cluster.delete("v1", "Secret", names.HTTP_SECRET)
-    return f"The Secret {names.HTTP_SECRET} is deleted."
+    return _take_out_key(ctx)
+
+
+def _take_out_key(ctx: Context) -> str:
+    """Of an adopted Secret, as long as the value is the one that was written."""
+    cluster = ctx.services.cluster
+    found = cluster.read_secret(names.HTTP_SECRET)
+    value = found.data.get(names.HTTP_SECRET_KEY, b"") if found else b""
+    if found is None or found.annotations.get(ownership.WRITTEN) != ownership.fingerprint(value):
+        return (
+            f"The Secret {names.HTTP_SECRET} was left: its value is not, or no more, what this setup wrote."
+        )
+    cluster.write_secret(
+        names.HTTP_SECRET,
+        {key: each for key, each in found.data.items() if key != names.HTTP_SECRET_KEY},
+        setup=ctx.answers.setup,
+        type=found.facts.type,
+        annotations={ownership.WRITTEN: None, manifests.HTTP_SECRET: None},
+        expected_version=found.facts.resource_version,
+    )
+    return f"The Secret {names.HTTP_SECRET} has lost the value that this setup had put into it."
 
 
 def _delete_service(ctx: Context) -> str:
@@ -107,6 +129,11 @@ def _give_back_service(ctx: Context, entry: Entry) -> str:
         return f"The Service {names.REGISTRY} is as it was."
     elif manifests.differences(_last_applied(ctx, entry), live):
         return f"The Service {names.REGISTRY} was changed by others since: it was left."
+    elif former["spec"].get("clusterIP") != live["spec"].get("clusterIP"):
+        # It was made anew since, and a Service's address never changes.
+        cluster.delete("v1", "Service", names.REGISTRY, uid=objects.uid(live))
+        await_absence(ctx, "Service", "the Service and its load balancer to be gone")
+        cluster.create(_fresh(former))
     else:
         version = objects.metadata(live)["resourceVersion"]
         cluster.replace({**former, "metadata": {**former["metadata"], "resourceVersion": version}})
@@ -121,8 +148,17 @@ def _bring_back_workload(ctx: Context, entry: Entry) -> str:
     former = _copy(ctx, kind)
     if former is None:
         return f"{objects.shown(kind).capitalize()} was never removed."
-    if ctx.services.cluster.get(objects.API_VERSIONS[kind], kind, names.REGISTRY) is not None:
-        return f"{objects.shown(kind).capitalize()} is there: the former one was not brought back."
+    live = ctx.services.cluster.get(objects.API_VERSIONS[kind], kind, names.REGISTRY)
+    if live is not None and objects.owner(live) == ctx.answers.setup:
+        raise wizard_error(
+            "former-workload-waits",
+            f"The former {kind} {names.REGISTRY} was not brought back yet.",
+            why="This setup's own still has its name.",
+            fix="Run undo again once that is gone.",
+        )
+    if live is not None:
+        _forget_copy(ctx, kind)
+        return f"{objects.shown(kind).capitalize()} is there, and not this setup's: it stays."
     ctx.services.cluster.create(former)
     _forget_copy(ctx, kind)
     return f"The former {kind} {names.REGISTRY} is back."
@@ -155,7 +191,9 @@ def _last_applied(ctx: Context, entry: Entry) -> dict[str, Any]:
 
 def _fresh(former: dict[str, Any]) -> dict[str, Any]:
     """Without the addresses that the cluster gave to the former Service."""
-    given = ("clusterIP", "clusterIPs", "healthCheckNodePort")
+    given = {"clusterIP", "clusterIPs", "healthCheckNodePort"}
+    if former["spec"].get("clusterIP") == "None":  # headless: no address, but a setting
+        given -= {"clusterIP"}
     return {**former, "spec": {key: value for key, value in former["spec"].items() if key not in given}}
 
 

@@ -137,7 +137,10 @@ def objects_by_uid(rig: Any) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("image", "code"),
-    [("registry:nope", "image-not-found"), ("registry.example.com/private/thing:1", "image-denied")],
+    [
+        ("registry:nope", "image-not-found"),
+        ("ghcr.io/private/thing:1", "image-denied"),
+    ],
 )
 def test_an_image_that_cannot_be_pulled_ends_the_wait_early(make_rig: MakeRig, image: str, code: str) -> None:
     rig = make_rig(image=image)

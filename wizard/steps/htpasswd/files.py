@@ -4,16 +4,15 @@ What stood in a Secret that was there before is kept in it under a second key, b
 leave the cluster; a fingerprint in an annotation tells whether somebody has changed our contents since.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from wizard import ownership
 from wizard.facts import SecretFacts
 from wizard.services.cluster import Cluster, SecretContents
 
 USERS = "kube-registry/htpasswd-users"
-WRITTEN = "kube-registry/written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class Kept:
     ) -> SecretFacts:
         """Carries the resourceVersion that `found` was read with; raises Conflict where it has changed."""
         data = dict(found.data) if found else {}
-        if found and found.facts.owner != setup and WRITTEN not in found.annotations:
+        if found and found.facts.owner != setup and ownership.WRITTEN not in found.annotations:
             data[self.previous] = data.get(self.key, b"")
         data[self.key] = contents
         return cluster.write_secret(
@@ -44,12 +43,14 @@ class Kept:
             data,
             setup=setup,
             type=found.facts.type if found else self.type,
-            annotations={WRITTEN: fingerprint(contents), **(annotations or {})},
+            annotations={ownership.WRITTEN: ownership.fingerprint(contents), **(annotations or {})},
             expected_version=found.facts.resource_version if found else None,
         )
 
     def is_as_written(self, found: SecretContents) -> bool:
-        return found.annotations.get(WRITTEN) == fingerprint(found.data.get(self.key, b""))
+        return found.annotations.get(ownership.WRITTEN) == ownership.fingerprint(
+            found.data.get(self.key, b"")
+        )
 
     def restore(self, cluster: Cluster, found: SecretContents, contents: bytes, *, setup: str) -> None:
         """Takes our keys and annotations out again and leaves `contents`; an empty one leaves no key."""
@@ -62,13 +63,9 @@ class Kept:
             data,
             setup=setup,
             type=found.facts.type,
-            annotations={WRITTEN: None, USERS: None},
+            annotations={ownership.WRITTEN: None, USERS: None},
             expected_version=found.facts.resource_version,
         )
-
-
-def fingerprint(contents: bytes) -> str:
-    return hashlib.sha256(contents).hexdigest()
 
 
 def users_annotation(users: list[str]) -> dict[str, str]:
