@@ -1,4 +1,4 @@
-"""The world's own control server: is it alive, what was it asked, what is in it, stop."""
+"""The world's own control server: is it alive, what was it asked, what is in it, do otherwise, stop."""
 
 import hmac
 import json
@@ -7,7 +7,12 @@ from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Routes = Mapping[tuple[str, str], Callable[[], Any]]
+Routes = Mapping[tuple[str, str], Callable[[bytes], Any]]
+BODY_MAX = 65_536
+
+
+class BadRequest(Exception):
+    """What a route cannot make sense of; the text says why."""
 
 
 class ControlServer:
@@ -42,13 +47,26 @@ def _handler(routes: Routes, token: str) -> type[BaseHTTPRequestHandler]:
 
         def _answer(self) -> None:
             given = self.headers.get("Authorization", "")
+            body = self._body()
             route = routes.get((self.command, self.path))
             if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
                 self._send(401, {"error": "The world's token is needed."})
             elif route is None:
                 self._send(404, {"error": "There is nothing here."})
+            elif body is None:
+                self._send(400, {"error": f"The body needs a Content-Length of at most {BODY_MAX}."})
             else:
-                self._send(200, route())
+                try:
+                    self._send(200, route(body))
+                except BadRequest as error:
+                    self._send(400, {"error": str(error)})
+
+        def _body(self) -> bytes | None:
+            """Read even where it is not used: closing upon unread bytes would take away the answer."""
+            length = self.headers.get("Content-Length", "0")
+            if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
+                return None
+            return self.rfile.read(int(length)) if len(length) < 6 and int(length) <= BODY_MAX else None
 
         def _send(self, status: int, found: Any) -> None:
             body = json.dumps(found, default=str).encode()

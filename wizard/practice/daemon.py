@@ -102,16 +102,20 @@ def stop() -> WorldInfo | None:
     return info
 
 
-def ask(info: WorldInfo, method: str, path: str) -> Any:
-    """One request to the control server; the decoded JSON. Raises WorldError."""
+def ask(info: WorldInfo, method: str, path: str, wish: Any = None) -> Any:
+    """One request to the control server, with `wish` as JSON; the decoded answer. Raises WorldError."""
+    body = None if wish is None else json.dumps(wish).encode()
     request = urllib.request.Request(  # noqa: S310 - the URL is our own, on loopback
-        info.control_url + path, method=method, headers={"Authorization": f"Bearer {info.token}"}
+        info.control_url + path, body, {"Authorization": f"Bearer {info.token}"}, method=method
     )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=10) as answer:
             return json.loads(answer.read())
-    except (OSError, ValueError, urllib.error.URLError) as error:
+    except urllib.error.HTTPError as error:
+        with error:
+            raise WorldError(f"The practice world refused: {error.read().decode()}") from error
+    except (OSError, ValueError) as error:
         raise WorldError(f"The practice world at {info.control_url} does not answer: {error}") from error
 
 

@@ -213,11 +213,22 @@ class World:
 
     def _routes(self) -> dict[tuple[str, str], Any]:
         return {
-            ("GET", "/alive"): lambda: {"identity": self.identity},
-            ("GET", "/status"): self.status,
-            ("GET", "/dump"): self.dump,
-            ("POST", "/stop"): self._end,
+            ("GET", "/alive"): lambda _: {"identity": self.identity},
+            ("GET", "/status"): lambda _: self.status(),
+            ("GET", "/dump"): lambda _: self.dump(),
+            ("GET", "/settings"): lambda _: self._settings(b"{}"),
+            ("POST", "/settings"): self._settings,
+            ("POST", "/stop"): lambda _: self._end(),
         }
+
+    def _settings(self, body: bytes) -> dict[str, dict[str, Any]]:
+        """What `tuning` can turn, changed as the body says."""
+        from wizard.practice import tuning
+
+        targets: dict[str, object] = {"aws": self.aws.settings, "acme": self.acme.settings}
+        if self._kubernetes:
+            targets["kubernetes"] = self._kubernetes
+        return tuning.change(targets, body)
 
     def _end(self) -> dict[str, Any]:
         self._ended.set()

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 
 from wizard.practice.acme import jws, renewal
 from wizard.practice.acme.model import Account, Request, Response
@@ -35,6 +36,7 @@ class Front:
 
     def answer(self, method: str, path: str, content_type: str, body: bytes) -> Response:
         """`path` as it stands in the request line; the answer's body is bytes."""
+        time.sleep(self._desk.settings.latency_s)
         try:
             response = self._route(method, path, content_type, body)
         except Problem as problem:

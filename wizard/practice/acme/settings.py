@@ -60,6 +60,7 @@ class AcmeSettings:
     - `profiles`, `default_profile`: what can be ordered, and what an order without a profile gets.
     - `external_accounts`: key id -> base64url MAC key; when there are any, new accounts need one of them.
     - `validation_delay_s`, `issuance_delay_s`: how long a challenge and an order stay in "processing".
+    - `latency_s`: how long every answer takes.
     - `fetch_timeout_s`: per connection of http-01.
     - `bad_nonce_share`: 0 to 1, this share of the signed requests is refused with badNonce, evenly spread.
     - `reuse_authorizations`: a name proven by the account is not asked for again.
@@ -74,6 +75,7 @@ class AcmeSettings:
     external_accounts: dict[str, str] = field(default_factory=dict)
     validation_delay_s: float = 0.05
     issuance_delay_s: float = 0.0
+    latency_s: float = 0.0
     fetch_timeout_s: float = 10.0
     retry_after_s: int = 1
     bad_nonce_share: float = 0.0

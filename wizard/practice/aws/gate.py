@@ -31,11 +31,15 @@ Fault = Callable[[str, str], Reply | None]
 
 @dataclass
 class Settings:
-    """What tests turn: `clock_offset_s` shifts AWS's clock, the delays are those of IAM and Route53."""
+    """What tests turn: `clock_offset_s` shifts AWS's clock, the delays are those of IAM and Route53.
+
+    `latency_s` is how long every answer to a client takes; the world's own parts do not wait.
+    """
 
     key_delay_s: float = 0.0
     change_delay_s: float = 0.2
     clock_offset_s: float = 0.0
+    latency_s: float = 0.0
     fault: Fault | None = None
 
 
@@ -125,11 +129,13 @@ class Gate:
             self._authenticate(call)
         finally:
             self._record(call)
+        assert call.caller is not None
+        if not call.caller.is_internal:
+            time.sleep(self._account.settings.latency_s)
         fault = self._account.settings.fault
         if fault is not None and (made := fault(call.service, call.operation)) is not None:
             return made[0], dict(made[1]), made[2]
         self._check_bucket(call)
-        assert call.caller is not None
         authorize(call, call.caller, self._account.number, needs_of(call, self._account.number))
         if call.service not in moto_parts.GLOBAL_SERVICES:
             self._account.prepare_ec2()

@@ -1,5 +1,6 @@
 """From a request to its answer: who is it, may they, and which part of the API do they mean."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -44,7 +45,10 @@ Script = Callable[[str, str], Fault | None]
 
 
 class Front:
-    """Thread-safe. `fault` may be set by a test: it sees each method and path first."""
+    """Thread-safe. `fault` may be set by a test: it sees each method and path first.
+
+    `latency_s` is how long every answer takes; both spare the world's own parts.
+    """
 
     def __init__(
         self,
@@ -60,10 +64,13 @@ class Front:
         self._denied = denied
         self._pod_logs = pod_logs
         self.fault: Script | None = None
+        self.latency_s = 0.0
 
     def answer(self, request: Request) -> Answer:
         """Raises ApiError, and Dropped where a fault says so."""
         is_known = self._authenticate(request)
+        if not request.user.startswith("system:"):
+            time.sleep(self.latency_s)
         if fault := self._fault_for(request):
             self._record(request, is_mutating=False)
             return _failure(fault)

@@ -141,6 +141,15 @@ class KubernetesServer:
     def fault(self, script: Script | None) -> None:
         self._front.fault = script
 
+    @property
+    def latency_s(self) -> float:
+        """How long every answer to a client takes."""
+        return self._front.latency_s
+
+    @latency_s.setter
+    def latency_s(self, seconds: float) -> None:
+        self._front.latency_s = seconds
+
     def start(self) -> None:
         self._manager.start()
         self._listener.start()
