@@ -183,6 +183,7 @@ class Stand:
             "KUBECONFIG": str(kubeconfig),
             "KUBE_REGISTRY_CA_FILE": str(trusted),
             "SSL_CERT_FILE": str(trusted),
+            "REQUESTS_CA_BUNDLE": str(trusted),
             "KUBE_REGISTRY_NAMESERVER": self.dns.address,
         }
 

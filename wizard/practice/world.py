@@ -174,6 +174,7 @@ class World:
             "KUBE_REGISTRY_ACME_DIRECTORY": self.acme.directory_url,
             "KUBE_REGISTRY_CA_FILE": str(files / "root.pem"),
             "SSL_CERT_FILE": str(files / "root.pem"),
+            "REQUESTS_CA_BUNDLE": str(files / "root.pem"),  # certbot looks at no other
             "KUBE_REGISTRY_NAMESERVER": f"127.0.0.1:{self.dns.port}",
             "HTTP_PROXY": self.proxy.url,
             "HTTPS_PROXY": self.proxy.url,

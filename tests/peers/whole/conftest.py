@@ -55,6 +55,7 @@ class Whole:
             "KUBE_REGISTRY_ACME_DIRECTORY": self.pebble.directory_url,
             "KUBE_REGISTRY_CA_FILE": str(roots),
             "SSL_CERT_FILE": str(roots),
+            "REQUESTS_CA_BUNDLE": str(roots),
         }
         info.write_text(json.dumps(told))
 
