@@ -4,10 +4,12 @@ import email.utils
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
 import requests
 from acme import client, messages
+from josepy.errors import DeserializationError
 from josepy.jwa import ES256, ES384, ES512, RS256, JWASignature
 from josepy.jwk import JWK, JWKEC
 
@@ -38,10 +40,31 @@ class Network(client.ClientNetwork):
                     raise
         return super().post(*args, **kwargs)
 
+    @classmethod
+    def _check_response(
+        cls, response: requests.Response, content_type: str | None = None
+    ) -> requests.Response:
+        """The library takes every 409 for an account that is there already, and drops what the CA says.
+
+        RFC 9773, 5, answers so to an order for a certificate that was replaced before.
+        """
+        if response.status_code == HTTPStatus.CONFLICT and (told := _problem_in(response)):
+            raise told
+        return super()._check_response(response, content_type)
+
     def _remember(self, answer: requests.Response, *_: Any, **__: Any) -> None:
         self.retry_after = moment(answer.headers)
         terms = [url for url in links(answer, "terms-of-service") if url]
         self.terms = terms[0] if terms else ""
+
+
+def _problem_in(response: requests.Response) -> messages.Error | None:
+    """The problem document that the answer is (RFC 9457), None where it is something else."""
+    try:
+        told: messages.Error = messages.Error.from_json(response.json())
+    except (ValueError, DeserializationError):
+        return None
+    return told
 
 
 def algorithm_of(key: JWK) -> JWASignature:

@@ -164,20 +164,23 @@ def _try_the_way(ctx: Context, method: Method, wish: Wish) -> None:
 
 
 def _new_order(ctx: Context, acme: Acme, wish: Wish, ledger: Attempts) -> Order:
+    """A CA refuses `replaces` for what was replaced before, or is another account's: then it is left out.
+
+    The order of a run that was cut off may have replaced it, or a certificate that never got into service.
+    """
     wanted = ctx.answers.certificate
     refuse_if_limited(ctx, wish.directory)
-
-    def made() -> Order:
-        ledger.note(attempts.ORDER, wish.directory, wanted.names)
-        return acme.new_order(wanted.names, profile=wanted.profile, replaces=wish.replaces)
-
+    ledger.note(attempts.ORDER, wish.directory, wanted.names)
     try:
-        return made()
+        return acme.new_order(wanted.names, profile=wanted.profile, replaces=wish.replaces)
+    except (RateLimited, Unreachable):
+        raise
     except WizardError as error:
-        if error.problem.code != "acme-account-does-not-exist":
+        if error.problem.code == "acme-account-does-not-exist":
+            register_again(ctx, acme, wish.directory, wish.slot)
+        elif not wish.replaces:
             raise
-    register_again(ctx, acme, wish.directory, wish.slot)
-    return made()
+    return acme.new_order(wanted.names, profile=wanted.profile)
 
 
 def _prove(ctx: Context, acme: Acme, method: Method, order: Order, wish: Wish) -> None:

@@ -89,7 +89,8 @@ def renew(ctx: Context, change: Change, entry: Entry) -> Receipt:
         ctx.note(
             "The certificate that could not be rolled out last time is tried again; no new one is asked for."
         )
-    pair = kept or _obtained(ctx, change, entry)
+    wish = Wish(directory, str(change.params["way"]), str(change.params["replaces"]))
+    pair = kept or obtain(ctx, entry, wish)
     install(ctx, pair.cert_pem, pair.key_pem, issued_by=directory)
     clean_up(ctx)
     made = receipt(certificates.read_chain(pair.cert_pem, pair.key_pem))
@@ -144,16 +145,6 @@ def restore(ctx: Context, change: Change) -> Receipt:
             fix="Run `kube-registry check`; it says what is served now.",
         )
     return receipt(chain)
-
-
-def _obtained(ctx: Context, change: Change, entry: Entry) -> Pair:
-    directory, way = str(change.params["directory"]), str(change.params["way"])
-    try:
-        return obtain(ctx, entry, Wish(directory, way, str(change.params["replaces"])))
-    except WizardError as error:
-        if error.problem.code != "acme-already-replaced" or not change.params["replaces"]:
-            raise
-    return obtain(ctx, entry, Wish(directory, way))
 
 
 def _kept_pair(ctx: Context, directory: str) -> Pair | None:

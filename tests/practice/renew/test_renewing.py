@@ -1,14 +1,18 @@
 """Renewals in the practice world: when they are due, what they change, and what they leave as it was."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from tests.practice.renew.conftest import Finished
 from wizard import names
-from wizard.errors import Refused
+from wizard.errors import Refused, WizardError, wizard_error
 from wizard.events import StepId
 from wizard.journal import Entry
+from wizard.services import certificates
+from wizard.services.acme import Acme
 from wizard.step import Receipt
 from wizard.steps import _deploy_renew
 from wizard.steps._acme_renew import when_due
@@ -108,6 +112,69 @@ def test_a_renewal_that_was_cut_off_is_gone_on_with(
     assert finished.run().renew(if_due=True) is False
 
 
+def test_a_renewal_that_was_killed_after_its_order_gets_another_one(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CA has heard of a successor, the journal has not: the CA takes no second one for it."""
+    former, issued = finished.stored(), finished.count("issued")
+    order = Acme.new_order
+
+    def then_killed(acme: Acme, *given: Any, **more: Any) -> None:
+        order(acme, *given, **more)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Acme, "new_order", then_killed)
+        with pytest.raises(KeyboardInterrupt):
+            finished.run().renew()
+    orders = finished.count("order")
+    finished.run().renew()
+    assert finished.served() == finished.stored() != former
+    assert (finished.count("order"), finished.count("issued")) == (orders + 1, issued + 1)
+
+
+def test_rollouts_that_fail_again_and_again_do_not_end_the_renewals(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pair that did not get into service is tried once more, then the CA is asked for the next."""
+    former, issued = finished.stored(), finished.count("issued")
+
+    def fail(*given: Any) -> None:
+        if given[2] != former:
+            raise wizard_error("not-served", "It is not served.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("wizard.steps._deploy_balancer.await_serial", fail)
+        for got in (1, 1, 2):
+            with pytest.raises(WizardError) as caught:
+                finished.run().renew()
+            assert caught.value.problem.code == "renewal-taken-back"
+            assert finished.count("issued") == issued + got
+    assert finished.served() == finished.stored() == former
+    finished.run().renew()
+    assert finished.served() == finished.stored() != former
+    assert finished.count("issued") == issued + 2
+
+
+@pytest.mark.parametrize("is_forgotten_by_ca", [False, True])
+def test_a_lost_account_is_made_anew(finished: Finished, *, is_forgotten_by_ca: bool) -> None:
+    """The certificate is the former account's: the CA takes no successor of it from the new one."""
+    former, accounts = finished.stored(), finished.count("account")
+    data = finished.contents(names.ACME_ACCOUNT_SECRET)
+    finished.cluster.delete("v1", "Secret", names.ACME_ACCOUNT_SECRET)
+    if is_forgotten_by_ca:
+        told = json.loads(data[names.ACME_ACCOUNT_FILE])
+        told["uri"] += "-forgotten"
+        key_pem = certificates.new_key("ecdsa-p256")
+        lost = {names.ACME_ACCOUNT_KEY: key_pem, names.ACME_ACCOUNT_FILE: json.dumps(told).encode()}
+        finished.cluster.write_secret(names.ACME_ACCOUNT_SECRET, lost, setup=finished.answers.setup)
+    finished.run().renew()
+    assert finished.count("account") == accounts + 1
+    assert finished.served() == finished.stored() != former
+    finished.run().renew()
+    assert finished.count("account") == accounts + 1
+
+
 def test_the_account_goes_on_with_another_key(finished: Finished) -> None:
     before = finished.contents(names.ACME_ACCOUNT_SECRET)
     finished.run().change_account_key()
@@ -124,8 +191,6 @@ def test_a_key_change_that_was_cut_off_ends_with_one_key(
     finished: Finished, monkeypatch: pytest.MonkeyPatch, *, is_told: bool
 ) -> None:
     """Before the CA was told of the new key, or after it was."""
-    from wizard.services.acme import Acme
-
     change = Acme.change_key
 
     def cut(acme: Acme, key_pem: bytes) -> None:
