@@ -86,8 +86,13 @@ def apply(options: argparse.Namespace, root: Path, emit: Emit, cancel: threading
         emit(RunStarted("apply", answers.setup, STEPS))
         passwords = Passwords(engine.vault, engine.journal, options.passwords_to, is_json=options.json)
         try:
-            with directory.answers_saved(answers_module.load(options.answers)):
-                engine.apply(passwords.provide, passwords.keep)
+            # As they stand in the file: what the environment adds is this run's alone.
+            own = answers_module.load(options.answers)
+            engine.apply(
+                passwords.provide,
+                passwords.keep,
+                lambda: directory.answers_saved(own, engine.has_done_anything),
+            )
         finally:
             passwords.show(_users_written(engine))
     if not options.json:

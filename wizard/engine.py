@@ -9,7 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -211,10 +211,12 @@ class Engine:
         self,
         provide: Callable[[Sequence[str]], None] | None = None,
         keep: Callable[[], None] | None = None,
+        saving: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """All steps in order; `provide` is asked for passwords that only the operator can give.
 
         `keep` is called right before these are written: a generated one must be known outside from then on.
+        `saving` is entered once nothing is left to be asked, around all that is done.
         Raises Refused before anything is changed, else the WizardError that stopped it.
         """
         plans, self._keep = dict(self.survey()), keep
@@ -231,16 +233,8 @@ class Engine:
             for step, plan in plans.items():
                 self.emit(plan.event(step))
             raise consent_needed(open_consents)
-        if not any(plan.changes for plan in plans.values()):
-            for step in STEPS:
-                self._remember(step, self.journal.standing(step))
-            self._verify_all(plans)
-            if self._keeper.lags():
-                self._keeper.update()
-            return
-        with self._keeper.kept():
-            for step in STEPS:
-                self.apply_step(step)
+        with saving():
+            self._carry_out_all(plans)
 
     def apply_step(self, step: StepId) -> None:
         """Inspects, plans, applies and verifies one step; raises WizardError where it did not get through."""
@@ -333,12 +327,28 @@ class Engine:
         programs = [name for name in ("docker", "skopeo") if shutil.which(name)]
         return snippets(self.answers, self.services.endpoints, programs)
 
+    def has_done_anything(self) -> bool:
+        """Whether this run has changed, or remembered, what undo will have to know of."""
+        return self.has_changed_anything or bool(self.journal.begun)
+
     def emit(self, event: Event) -> None:
         """To the reader of this run and to the setup's log."""
         self.directory.log(to_json(event, datetime.now(UTC).isoformat(timespec="milliseconds")))
         self._emit_to(event)
 
     # Inside
+
+    def _carry_out_all(self, plans: Mapping[StepId, Plan]) -> None:
+        if any(plan.changes for plan in plans.values()):
+            with self._keeper.kept():
+                for step in STEPS:
+                    self.apply_step(step)
+            return
+        for step in STEPS:
+            self._remember(step, self.journal.standing(step))
+        self._verify_all(plans)
+        if self._keeper.lags():
+            self._keeper.update()
 
     def _carry_out(self, step: StepId, change: Change) -> None:
         if self.cancel.is_set():

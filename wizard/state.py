@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,12 +30,12 @@ def state_root() -> Path:
     return Path(platformdirs.user_state_dir("kube-registry"))
 
 
-def write_private(path: Path, text: str) -> None:
-    """Replaces a file at once or not at all, mode 0600."""
+def write_private(path: Path, text: str | bytes) -> None:
+    """Replaces a file at once or not at all, mode 0600; text goes there as UTF-8."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
+    with os.fdopen(handle, "wb") as file:
+        file.write(text.encode() if isinstance(text, str) else text)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
@@ -87,19 +87,29 @@ class SetupDirectory:
         write_private(self.path / "answers.toml", answers_module.dump(answers))
 
     @contextmanager
-    def answers_saved(self, answers: "Answers") -> Iterator[None]:
-        """For a run; one that is refused leaves the former answers, for undo and check go by them."""
+    def answers_saved(self, answers: "Answers", has_done_anything: Callable[[], bool]) -> Iterator[None]:
+        """For a run; one that ends before it did anything leaves the former answers, or none.
+
+        Undo and check go by what is saved here: it has to be what was carried out last.
+        """
         path = self.path / "answers.toml"
-        former = path.read_text(encoding="utf-8") if self.exists else None
+        former = path.read_bytes() if self.exists else None
         saved = path.stat().st_mtime if self.exists else 0.0
         self.save_answers(answers)
         try:
             yield
-        except Refused:
-            if former is not None:
-                write_private(path, former)
-                os.utime(path, (saved, saved))
+        except BaseException:
+            if not has_done_anything():
+                self._put_back(path, former, saved)
             raise
+
+    @staticmethod
+    def _put_back(path: Path, former: bytes | None, saved: float) -> None:
+        if former is None:
+            path.unlink(missing_ok=True)
+            return
+        write_private(path, former)
+        os.utime(path, (saved, saved))
 
     def answers_time(self) -> datetime:
         """When the answers were saved; of two that differ the newer count."""
@@ -162,7 +172,15 @@ class SetupDirectory:
             yield
         finally:
             holder.unlink(missing_ok=True)
+            self._leave_nothing_empty()
             guard.release()
+
+    def _leave_nothing_empty(self) -> None:
+        """A directory in which nothing was ever written goes again; whoever waits for its lock sees that."""
+        with suppress(OSError):
+            if [each.name for each in self.path.iterdir()] == [self._lock_path.name]:
+                self._lock_path.unlink()
+                self.path.rmdir()
 
 
 def setups(root: Path) -> list[SetupDirectory]:

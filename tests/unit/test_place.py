@@ -4,12 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from wizard.answers import Answers
-from wizard.errors import Refused
 from wizard.events import StepId, Verb
 from wizard.journal import Journal
 from wizard.place import Place, Side, homes
-from wizard.state import SetupDirectory
 from wizard.step import Change
 
 HERE = Place("default", "111122223333", "prod", "https://one")
@@ -86,18 +83,3 @@ def test_the_place_is_kept_while_something_stands(tmp_path: Path) -> None:
     assert Journal(tmp_path / "journal.jsonl").place() == HERE
     entry.undone()
     assert Journal(tmp_path / "journal.jsonl").place() is None
-
-
-def test_a_refused_run_leaves_the_former_answers(tmp_path: Path) -> None:
-    directory = SetupDirectory(tmp_path, "team")
-    directory.save_answers(Answers(setup="team"))
-    other = Answers(setup="team")
-    other.connect.namespace = "second"
-    problem = HERE.moved_to(Place("second"), "team")
-    assert problem is not None
-    with pytest.raises(Refused), directory.answers_saved(other):
-        raise Refused(problem)
-    assert directory.load_answers().connect.namespace == "default"
-    with directory.answers_saved(other):
-        pass
-    assert directory.load_answers().connect.namespace == "second"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wizard.answers import Answers
-from wizard.errors import Held, Refused
+from wizard.errors import Held, Problem, Refused, WizardError
 from wizard.events import STEPS, StepId, Verb
 from wizard.overview import overview
 from wizard.state import SetupDirectory, find_setup, setups
@@ -48,6 +48,50 @@ def test_files_are_private_whatever_the_umask(state: Path) -> None:
         assert made.stat().st_mode & 0o777 == 0o700, made
     for file in directory.path.iterdir():
         assert file.stat().st_mode & 0o777 == 0o600, file
+
+
+@pytest.mark.parametrize("error", [Refused, WizardError, KeyboardInterrupt])
+def test_a_run_that_did_nothing_leaves_the_former_answers(state: Path, error: type[BaseException]) -> None:
+    """A question that only the operator can answer is not refused, and changes as little."""
+    directory = SetupDirectory(state, "team")
+    former, other = Answers(setup="team"), Answers(setup="team")
+    other.connect.namespace = "second"
+    directory.save_answers(former)
+    when = directory.answers_time()
+    reason = error(Problem("stopped", "Stopped.")) if issubclass(error, WizardError) else error()
+    with pytest.raises(error), directory.answers_saved(other, lambda: False):
+        raise reason
+    assert directory.load_answers() == former
+    assert directory.answers_time() == when
+    with pytest.raises(error), directory.answers_saved(other, lambda: True):
+        raise reason
+    assert directory.load_answers() == other
+    with directory.answers_saved(former, lambda: False):
+        pass
+    assert directory.load_answers() == former
+
+
+def test_a_first_run_that_did_nothing_leaves_no_setup(state: Path) -> None:
+    directory = SetupDirectory(state, "team")
+    refused = Refused(Problem("stopped", "Stopped."))
+    with pytest.raises(Refused), directory.lock("apply"), directory.answers_saved(Answers(), lambda: False):
+        raise refused
+    assert list(state.iterdir()) == []
+    with directory.lock("apply"):
+        directory.log({"why": "it stopped"})
+    assert {each.name for each in directory.path.iterdir()} == {"lock", "log.jsonl"}
+    assert setups(state) == []
+
+
+def test_answers_cut_short_can_be_put_back_too(state: Path) -> None:
+    directory = SetupDirectory(state, "team")
+    directory.save_answers(Answers(setup="team"))
+    torn = directory.path.joinpath("answers.toml").read_bytes() + b"\xc3"
+    (directory.path / "answers.toml").write_bytes(torn)
+    refused = Refused(Problem("stopped", "Stopped."))
+    with pytest.raises(Refused), directory.answers_saved(Answers(setup="team"), lambda: False):
+        raise refused
+    assert (directory.path / "answers.toml").read_bytes() == torn
 
 
 def test_setups_are_found_by_name_or_alone(state: Path) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from wizard import cli, commands
-from wizard.answers import dump, from_mapping
+from wizard.answers import dump, from_mapping, load
 from wizard.errors import wizard_error
 from wizard.practice.world import DOMAIN
+from wizard.state import SetupDirectory, setups, state_root
 from wizard.steps.certificate import CertificateStep
 from wizard.steps.deploy import DeployStep
 
@@ -89,6 +90,32 @@ def test_the_command_that_is_told_goes_on_with_the_passwords_file(
     assert written.startswith("alice: ")
     assert run(words) == words
     assert to.read_text() == written
+
+
+def test_a_refused_first_run_leaves_no_setup(
+    tmp_path: Path, environment: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = answers_file(tmp_path, environment, "refused")
+    path.write_text(path.read_text().replace("refused-images", "taken-by-someone-else"))
+    assert commands.run(cli.parser().parse_args(["apply", "-a", str(path), "--json"])) == 2
+    capsys.readouterr()
+    assert setups(state_root()) == []
+    assert commands.run(cli.parser().parse_args(["check", "--json"])) == 2
+    assert json.loads(capsys.readouterr().out)["problem"]["code"] == "which-setup"
+
+
+def test_a_run_that_only_asks_leaves_the_former_answers(
+    tmp_path: Path, environment: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = answers_file(tmp_path, environment, "asked")
+    directory, former = SetupDirectory(state_root(), "asked"), load(path)
+    directory.save_answers(former)
+    path.write_text(path.read_text().replace("A 127.80.0.1", "").replace("asked-images", "others-images"))
+    words = ["apply", "-a", str(path), "--passwords-to", str(tmp_path / "passwords"), "--json"]
+    assert commands.run(cli.parser().parse_args(words)) == 1
+    finish = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert finish["problem"]["code"] == "consent-needed", finish
+    assert directory.load_answers() == former
 
 
 def test_undo_is_told_with_all_its_words() -> None:
