@@ -9,7 +9,8 @@ from pathlib import Path
 from wizard.answers import CertificateAnswers
 from wizard.errors import Problem, Refused, WizardError
 from wizard.journal import Journal
-from wizard.vault import EAB_HMAC, PKCS12_PASSWORD, Vault
+from wizard.secret_variables import EAB_HMAC, PKCS12_PASSWORD
+from wizard.vault import Vault
 
 
 class Passwords:

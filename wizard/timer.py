@@ -11,6 +11,7 @@ from pathlib import Path
 
 import platformdirs
 
+from wizard import secret_variables
 from wizard.errors import Problem, WizardError, wizard_error
 from wizard.state import write_private
 
@@ -161,7 +162,12 @@ def _systemctl(*arguments: str) -> str:
     if program is None:
         return "systemctl is not there"
     done = subprocess.run(
-        [program, "--user", *arguments], capture_output=True, text=True, timeout=60, check=False
+        [program, "--user", *arguments],
+        env=secret_variables.without(os.environ, (*secret_variables.OWN, *secret_variables.AWS)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     return (done.stderr.strip() or f"it ended with {done.returncode}") if done.returncode else ""
 

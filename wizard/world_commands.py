@@ -7,7 +7,7 @@ import shutil
 import sys
 from typing import Any
 
-from wizard.errors import ExitCode, Problem
+from wizard.errors import ExitCode, Problem, WizardError
 from wizard.output import tell_problem
 from wizard.practice import daemon
 from wizard.state import state_root
@@ -17,6 +17,9 @@ def run(options: argparse.Namespace) -> int:
     commands = {"world_start": _start, "world_stop": _stop, "world_status": _status, "world_env": _env}
     try:
         return commands[options.run](options)
+    except WizardError as error:
+        tell_problem(error.problem)
+        return error.exit_code
     except daemon.WorldError as error:
         fix = "Run `kube-registry world stop`, then try again."
         tell_problem(Problem("world", "The practice world failed.", str(error), fix))

@@ -11,6 +11,7 @@ from tests.e2e.program import ANSWERS, Program
 pytestmark = pytest.mark.e2e
 SYSTEMCTL = """#!/bin/sh
 echo "$*" >> "$HOME/systemctl.log"
+env | grep -E 'PASSWORD|HMAC|SECRET|TOKEN' >> "$HOME/systemctl.log" || true
 """
 
 
@@ -88,6 +89,8 @@ def test_a_timer_is_installed_once_and_goes_with_the_setup(applied: Program, tmp
         "PATH": f"{programs}:{applied.environment['PATH']}",
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "AWS_SESSION_TOKEN": "not to be written",
+        "KUBE_REGISTRY_PASSWORD_ALICE": "not to be handed on",
+        "KUBE_REGISTRY_PKCS12_PASSWORD": "not to be handed on",
     }
     first = applied.run("renew", "--practice", "--install-timer", environment=more)
     assert first.code == 0, first.err
@@ -105,6 +108,7 @@ def test_a_timer_is_installed_once_and_goes_with_the_setup(applied: Program, tmp
     assert "--if-due" in service
     assert "not to be written" not in service
     log = (applied.home / "systemctl.log").read_text().splitlines()
+    assert [line for line in log if not line.startswith("--user ")] == []
     assert "--user enable --now kube-registry-practice-renew-practice-registry.timer" in log
     undone = applied.run(
         "undo", "--practice", "--yes", "--delete-bucket", "practice-registry-images", environment=more

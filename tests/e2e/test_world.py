@@ -73,10 +73,14 @@ def test_everything_listens_on_loopback_only(program: Program) -> None:
 
 def test_a_practising_run_cannot_leave_loopback(program: Program) -> None:
     code = """
-import socket, sys
+import os, socket, sys
 from pathlib import Path
+from wizard import secret_variables
 from wizard.practice.entry import enter
+for name in secret_variables.OWN:
+    os.environ[name] = name
 enter(Path(sys.argv[1]))
+assert [name for name in secret_variables.OWN if os.environ.get(name) != name] == []
 tries = {
     "address": lambda: socket.create_connection(("192.0.2.1", 443), 1),
     "name": lambda: socket.getaddrinfo("example.com", 443),

@@ -52,8 +52,8 @@ def test_arguments_environment_and_request_reach_the_plugin(plugin: Plugin) -> N
 def test_the_wizards_own_secrets_do_not_reach_the_plugin(
     plugin: Plugin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("KUBE_REGISTRY_PASSWORD_ALICE", "canary")
-    monkeypatch.setenv("KUBE_REGISTRY_EAB_HMAC", "canary")
+    for variable in ("PASSWORD_ALICE", "EAB_HMAC", "PKCS12_PASSWORD"):
+        monkeypatch.setenv(f"KUBE_REGISTRY_{variable}", "canary")
     monkeypatch.setenv("AWS_PROFILE", "mine")
     script = 'echo "{\\"status\\": {\\"token\\": \\"$(env | grep -c canary)-$AWS_PROFILE\\"}}"'
     assert run_plugin(plugin(script)).token == "0-mine"

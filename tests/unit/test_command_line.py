@@ -69,6 +69,18 @@ def test_bad_answers_end_with_2_and_leave_nothing(
     told = capsys.readouterr().err
     for word in words:
         assert word in told
+    assert run(["setups", "--json"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("command", [["world", "start"], ["world", "env"], ["setups", "--practice"]])
+def test_without_the_extra_there_is_no_practice_world(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    assert run(command) == 2
+    assert "Install kube-registry[practice]" in capsys.readouterr().err
+    assert run(["world", "status"]) == 0
 
 
 def test_json_runs_end_with_run_finished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,9 +10,9 @@ from wizard.errors import WizardError
 from wizard.facts import ChainFacts
 from wizard.looks.answer import Look, bad, good, of_problem, warning
 from wizard.looks.doors import Doors
+from wizard.secret_variables import PKCS12_PASSWORD
 from wizard.services import certificates, web
 from wizard.services.webroot import WELL_KNOWN, Webroot
-from wizard.vault import PKCS12_PASSWORD
 
 LARGEST_FILE_BYTES = 1024 * 1024
 TIMES_S = (3.0, 5.0)

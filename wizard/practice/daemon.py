@@ -5,6 +5,7 @@ server and the token that it asks for.
 """
 
 import contextlib
+import importlib.util
 import json
 import os
 import shutil
@@ -20,6 +21,8 @@ from typing import Any
 
 import filelock
 import platformdirs
+
+from wizard.errors import Problem, Refused
 
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 20.0
@@ -76,9 +79,18 @@ def _recorded() -> WorldInfo | None:
 
 
 def ensure() -> WorldInfo:
-    """The running world, or a new one. Raises WorldError."""
+    """The running world, or a new one. Raises WorldError, and Refused where the extra is not installed."""
     if info := find():
         return info
+    if importlib.util.find_spec("moto") is None:
+        raise Refused(
+            Problem(
+                "practice-not-installed",
+                "The practice world is not installed.",
+                "It is an extra, so that real use stays small.",
+                "Install kube-registry[practice]; from a checkout, pipx install '.[practice]'.",
+            )
+        )
     directory = runtime_directory()
     with filelock.FileLock(directory / "start.lock", mode=0o600):
         return find() or _start(directory)

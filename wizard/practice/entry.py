@@ -1,31 +1,25 @@
 """How a run enters the practice world: other addresses in its environment, and no way out of loopback."""
 
-import importlib.util
 import os
 from pathlib import Path
 
+from wizard import secret_variables
 from wizard.errors import Problem, Refused
 from wizard.practice import daemon
 from wizard.practice.guard import stay_on_loopback
 
 FOREIGN = ("AWS_", "KUBECONFIG", "KUBE_REGISTRY_")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-KEPT = ("KUBE_REGISTRY_PASSWORD_", "KUBE_REGISTRY_EAB_HMAC", "KUBE_REGISTRY_PATIENCE")
+KEPT = (*secret_variables.OWN, "KUBE_REGISTRY_PATIENCE")
 PATIENCE = "6"
 """On one machine only that machine is slow: a class that starts all at once keeps its servers waiting."""
 
 
 def enter(state_root: Path) -> Path:
-    """Starts or joins the world, puts its addresses into the environment; the state root for its setups."""
-    if importlib.util.find_spec("moto") is None:
-        raise Refused(
-            Problem(
-                "practice-not-installed",
-                "The practice world is not installed.",
-                "It is an extra, so that real use stays small.",
-                "Install kube-registry[practice].",
-            )
-        )
+    """Starts or joins the world, puts its addresses into the environment; the state root for its setups.
+
+    Raises Refused.
+    """
     try:
         info = daemon.ensure()
     except daemon.WorldError as error:

@@ -7,6 +7,7 @@ from pydantic import SecretStr
 from wizard import attempts, names
 from wizard.attempts import Attempts
 from wizard.errors import Problem, WizardError
+from wizard.secret_variables import EAB_HMAC
 from wizard.services import certificates
 from wizard.services.acme import Acme
 from wizard.services.cluster import SecretContents
@@ -21,7 +22,6 @@ from wizard.steps._acme_secret import (
     put_next_account_key,
     take_next_account_key,
 )
-from wizard.vault import EAB_HMAC
 
 ACCOUNT_KEY_TYPE = "ecdsa-p256"
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from wizard import names
 from wizard.errors import Problem, Refused, WizardError
 from wizard.facts import CertificateFacts
+from wizard.secret_variables import PKCS12_PASSWORD
 from wizard.services import certificates, chains
 from wizard.step import Context, Receipt
 from wizard.steps._acme_chain import chain_in, extra_roots
 from wizard.steps._acme_plan import why_needed
 from wizard.steps._acme_secret import install
-from wizard.vault import PKCS12_PASSWORD
 
 
 def bring_in(ctx: Context) -> Receipt:

@@ -11,6 +11,7 @@ from wizard.errors import Problem, WizardError
 from wizard.events import CheckStatus, StepId
 from wizard.facts import CertificateFacts, SecretFacts
 from wizard.parallel import side_by_side
+from wizard.secret_variables import EAB_HMAC
 from wizard.services import certificates
 from wizard.services.cluster import SecretContents
 from wizard.step import Context
@@ -20,7 +21,6 @@ from wizard.steps._acme_import import with_files
 from wizard.steps._acme_methods import MANUAL, kind_of
 from wizard.steps._acme_plan import REHEARSE, needs_account, why_needed
 from wizard.steps._acme_secret import PRODUCTION_SLOT, Slot
-from wizard.vault import EAB_HMAC
 
 WRONG_CLOCK_S = 300
 REHEARSAL_HOLDS = timedelta(days=7)

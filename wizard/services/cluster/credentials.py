@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wizard import secret_variables
 from wizard.endpoints import Endpoints
 from wizard.errors import CredentialsError, Problem
 from wizard.services.cluster.kubeconfig import Chosen
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 PLUGIN_TIMEOUT_S = 20.0
 EARLY_S = 60.0
-SECRET_VARIABLES = ("KUBE_REGISTRY_PASSWORD_", "KUBE_REGISTRY_EAB_HMAC")
-"""The wizard's own secrets, which are no business of a plugin; AWS variables are."""
 EKS_TOKEN_LIFE_S = 14 * 60.0
 """EKS takes a token for 15 minutes; `aws eks get-token` claims 14."""
 
@@ -134,7 +133,8 @@ def run_plugin(chosen: Chosen) -> Credential:
     """
     plugin = chosen.user["exec"]
     command = [str(plugin.get("command", "")), *(str(arg) for arg in plugin.get("args") or [])]
-    own = {name: value for name, value in os.environ.items() if not name.startswith(SECRET_VARIABLES)}
+    # The wizard's own secrets are no business of a plugin; AWS variables are.
+    own = secret_variables.without(os.environ, secret_variables.OWN)
     environment = {**own, **_environment(plugin), "KUBERNETES_EXEC_INFO": _exec_info(chosen, plugin)}
     try:
         # A session of its own keeps it off the terminal, /dev/tty included, and lets all of it be stopped.
