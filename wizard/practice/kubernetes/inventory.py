@@ -1,7 +1,8 @@
 """What is in the cluster, in a form in which two moments can be compared.
 
-Left out: what comes and goes by itself (Events, Pods, Endpoints, ReplicaSets, Leases) and what differs each
-time (versions, uids, times, status, who owns a field). Secrets are told by the digests of their values.
+Left out: what comes and goes by itself (Events, Pods, Endpoints, ReplicaSets, the nodes' Leases) and what
+differs each time (versions, uids, times, status, who owns a field). Secrets are told by the digests of their
+values.
 """
 
 import base64
@@ -18,8 +19,8 @@ _TRANSIENT = (
     kinds.ENDPOINTS,
     kinds.ENDPOINT_SLICES,
     kinds.REPLICA_SETS,
-    kinds.LEASES,
 )
+_HEARTBEATS = "kube-node-lease"
 _REVISION = "deployment.kubernetes.io/revision"
 _METADATA = ("name", "namespace", "labels", "annotations", "finalizers", "ownerReferences")
 
@@ -30,10 +31,15 @@ def of(store: Store) -> dict[str, Any]:
     for resource in kinds.STORED:
         if resource in _TRANSIENT:
             continue
-        found = {_key(obj): _canonical(obj) for obj in store.all_of(resource)}
+        lasting = (obj for obj in store.all_of(resource) if not _is_heartbeat(obj))
+        found = {_key(obj): _canonical(obj) for obj in lasting}
         if found:
             out[resource.full_name] = found
     return out
+
+
+def _is_heartbeat(obj: Obj) -> bool:
+    return bool(obj["kind"] == "Lease" and obj["metadata"]["namespace"] == _HEARTBEATS)
 
 
 def _key(obj: Obj) -> str:
