@@ -14,6 +14,7 @@ import requests
 import yaml
 
 from tests.peers.contract import DIFFERENCES, Api, Side
+from tests.peers.differences import expect
 from tests.peers.real_kubernetes import ADMIN, NOBODY, NODE, RealCluster, RealKubernetes
 from wizard.endpoints import Endpoints
 from wizard.practice.kubeclient import KubeClient, KubeEndpoint
@@ -101,10 +102,7 @@ def side(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(autouse=True)
 def _differences(request: pytest.FixtureRequest) -> None:
-    call = getattr(request.node, "callspec", None)
-    why = DIFFERENCES.get(getattr(request.node, "originalname", ""))
-    if why and call and call.params.get("side") == "practice":
-        request.applymarker(pytest.mark.xfail(reason=why, strict=True))
+    expect(request, DIFFERENCES, "side")
 
 
 @pytest.fixture

@@ -8,18 +8,21 @@ from typing import Any
 
 import requests
 
+from tests.peers.differences import Difference, Differences
+
 Obj = dict[str, Any]
 JSON = "application/json"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 
-# Where the practice server answers otherwise: the test that shows it, and why it may stay so. A test named
-# here has to fail on that side; one that passes again is to be struck out.
-DIFFERENCES: Mapping[str, str] = {
-    "test_a_pod_says_that_it_goes": (
+# Where the practice server answers otherwise: the test that shows it, and why it may stay so.
+DIFFERENCES: Differences = {
+    "test_a_pod_says_that_it_goes": Difference(
         "A watch tells of a Pod deleted without grace as DELETED only, the real one of a MODIFIED with a "
-        "deletionTimestamp before it. The agent ends the Pod on either: test_the_agents_client_watches."
+        "deletionTimestamp before it. The agent ends the Pod on either.",
+        "test_the_agents_client_watches",
+        ("practice",),
     ),
 }
 

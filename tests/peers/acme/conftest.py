@@ -13,6 +13,7 @@ import requests
 
 from tests.peers.acme.contract import ABSENT, CLOSED, DIFFERENCES, HMAC_KEY, KID, Ca, Raw
 from tests.peers.acme.pebble import BLOCKED, CALM, Pebble, Programs
+from tests.peers.differences import expect
 from wizard.practice.acme import AcmeServer
 from wizard.practice.ledger import Ledger
 from wizard.practice.network import WEB_ADDRESS, Network
@@ -131,10 +132,7 @@ def bound_ca(request: pytest.FixtureRequest, web: Web) -> Iterator[Ca]:
 
 @pytest.fixture(autouse=True)
 def _differences(request: pytest.FixtureRequest) -> None:
-    call = getattr(request.node, "callspec", None)
-    sides, why = DIFFERENCES.get(getattr(request.node, "originalname", ""), ((), ""))
-    if call and call.params.get("ca") in sides:
-        request.applymarker(pytest.mark.xfail(reason=why, strict=True))
+    expect(request, DIFFERENCES, "ca")
 
 
 @pytest.fixture

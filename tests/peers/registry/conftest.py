@@ -2,13 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import bcrypt
 import boto3
 import pytest
 
+from tests.peers.differences import expect
+from tests.peers.registry.contract import DIFFERENCES, RELEASES
 from tests.peers.registry.running import ALICE, REALM, STAND_IN, Kind, Running, start
 from wizard.practice.aws import AwsServer
 from wizard.practice.ledger import Ledger
@@ -16,18 +19,7 @@ from wizard.practice.ledger import Ledger
 REGION = "eu-west-1"
 IS_CI = bool(os.environ.get("CI"))
 Start = Callable[..., Running]
-
-
-# Where the stand-in answers otherwise: the test that shows it, and why it may stay so.
-DIFFERENCES: Mapping[str, str] = {
-    "test_several_ranges_come_as_several_parts": (
-        "It sends the whole blob, as any server may; no client of registries asks for several ranges. "
-        "Harmless: test_whoever_asks_for_several_ranges_is_told_what_came."
-    ),
-    "test_all_missing_blobs_are_told_at_once": (
-        "It names the first one. Harmless: test_missing_blobs_can_be_told_one_after_the_other."
-    ),
-}
+Released = Callable[[Any, Any], Any]
 
 
 def needed(*programs: str | Path) -> None:
@@ -41,10 +33,7 @@ def needed(*programs: str | Path) -> None:
 
 @pytest.fixture(autouse=True)
 def _differences_of_the_stand_in(request: pytest.FixtureRequest) -> None:
-    call = getattr(request.node, "callspec", None)
-    why = DIFFERENCES.get(getattr(request.node, "originalname", ""))
-    if why and call and call.params.get("kind") == "stand-in":
-        request.applymarker(pytest.mark.xfail(reason=why, strict=True))
+    expect(request, DIFFERENCES, "kind")
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +49,13 @@ def aws() -> Iterator[AwsServer]:
 def kind(request: pytest.FixtureRequest) -> Kind:
     found: Kind = request.param
     return found
+
+
+@pytest.fixture
+def released(request: pytest.FixtureRequest, kind: Kind) -> Released:
+    """`released(what 2.8 says, what 3 says)` gives what is right here."""
+    followed = RELEASES[request.node.originalname]
+    return lambda old, new: {"2.8": old, "3": new, "stand-in": old if followed == "2.8" else new}[kind]
 
 
 @pytest.fixture(scope="module")

@@ -58,10 +58,6 @@ class Running:
     def log(self) -> str:
         return self.log_file.read_text(errors="replace")
 
-    def one_of(self, old: Any, new: Any) -> tuple[Any, ...]:
-        """What is right where the releases differ: 2.8 says `old`, 3 says `new`, the stand-in either."""
-        return {"2.8": (old,), "3": (new,), "stand-in": (old, new)}[self.kind]
-
     def __call__(self, method: str, path: str, **more: Any) -> requests.Response:
         """Asks as alice, unless `auth` is another; `path` may be a Location."""
         url = path if path.startswith("http") else self.url + path

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.peers.differences import expect
 from tests.peers.s3.contract import DEPARTURES, DIFFERENCES, FOREIGN_BUCKET, NOT_OFFERED, PLACE, Side
 from tests.peers.s3.server import OtherS3
 from wizard.practice.aws import AwsKeys, AwsServer
@@ -67,11 +68,7 @@ def s3_side(request: pytest.FixtureRequest) -> Iterator[Side]:
 
 @pytest.fixture(autouse=True)
 def _s3_differences(request: pytest.FixtureRequest) -> None:
-    name, call = getattr(request.node, "originalname", ""), getattr(request.node, "callspec", None)
-    side = call.params.get("s3_side") if call else None
-    lists = {"practice": DIFFERENCES, "other": {**NOT_OFFERED, **DEPARTURES}}
-    if why := lists.get(side or "", {}).get(name):
-        request.applymarker(pytest.mark.xfail(reason=why, strict=True))
+    expect(request, {**DIFFERENCES, **NOT_OFFERED, **DEPARTURES}, "s3_side")
 
 
 @pytest.fixture(scope="module")

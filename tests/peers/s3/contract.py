@@ -1,11 +1,10 @@
 """What the two sides of the S3 contract have in common, and where one of them is known to depart from it.
 
-What is expected is what Amazon documents. A test that is named below has to fail on that side: one that
-passes again is to be struck out.
+What is expected is what Amazon documents.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from tests.peers.differences import Difference, Differences
 from wizard.practice.aws import AwsKeys
 
 REGION = "eu-west-1"
@@ -21,32 +21,95 @@ PLACE: Any = {"CreateBucketConfiguration": {"LocationConstraint": REGION}}
 # A bucket that another account has, on both sides.
 FOREIGN_BUCKET = "taken-by-someone-else"
 
-# Where the practice world answers otherwise, and why it may stay so.
-DIFFERENCES: Mapping[str, str] = {}
+# Where the practice world does not do what Amazon documents, and the other server does.
+DIFFERENCES: Differences = {}
 
-# Whole features that the other server says it does not have: test_what_is_not_offered_says_so shows it.
-NOT_OFFERED: Mapping[str, str] = {
-    "test_a_new_bucket_is_encrypted_and_private": "bucket encryption and public access blocks",
-    "test_encryption_is_read_back_and_never_goes": "bucket encryption",
-    "test_a_key_of_kms_is_read_back": "bucket encryption",
-    "test_a_public_access_block_is_read_back_and_goes": "public access blocks",
-    "test_lifecycle_rules_are_read_back_and_go": "lifecycle rules",
-    "test_a_lifecycle_rule_that_does_nothing_is_refused": "lifecycle rules",
+# Where the other server does not do what Amazon documents, and the practice world does: these are no
+# differences of practice. `documented` is the page of Amazon's API reference, `harmless` the test that shows
+# what the other server does instead, and that the wizard goes on with it or stops before anything is made.
+OTHER = ("other",)
+
+
+def _not_offered(feature: str, harmless: str, documented: str) -> Difference:
+    return Difference(f"It does not offer {feature}.", harmless, OTHER, documented)
+
+
+_IS_SAID = "test_what_the_server_lacks_is_said_with_the_answer_that_does_without"
+# Whole features that it says it does not have: test_what_is_not_offered_says_so.
+NOT_OFFERED: Differences = {
+    "test_a_new_bucket_is_encrypted_and_private": _not_offered(
+        "bucket encryption and public access blocks", _IS_SAID, "GetBucketEncryption"
+    ),
+    "test_encryption_is_read_back_and_never_goes": _not_offered(
+        "bucket encryption", _IS_SAID, "PutBucketEncryption"
+    ),
+    "test_a_key_of_kms_is_read_back": _not_offered("bucket encryption", _IS_SAID, "PutBucketEncryption"),
+    "test_a_public_access_block_is_read_back_and_goes": _not_offered(
+        "public access blocks", _IS_SAID, "PutPublicAccessBlock"
+    ),
+    "test_lifecycle_rules_are_read_back_and_go": _not_offered(
+        "lifecycle rules", _IS_SAID, "PutBucketLifecycleConfiguration"
+    ),
+    "test_a_lifecycle_rule_that_does_nothing_is_refused": _not_offered(
+        "lifecycle rules", _IS_SAID, "PutBucketLifecycleConfiguration"
+    ),
 }
 
-# Where the other server departs from what Amazon documents; the wizard relies on Amazon's answer.
-DEPARTURES: Mapping[str, str] = {
-    "test_buckets_are_listed_by_region": "It lists those of its only region for any.",
-    "test_adjacent_dots_are_refused": "It takes such a name.",
-    "test_a_location_is_needed_outside_us_east_1": "It makes the bucket in its only region.",
-    "test_a_location_elsewhere_is_refused": "It says InvalidLocationConstraint: it knows one region only.",
-    "test_a_head_from_another_region_tells_the_right_one": "It answers 400 without x-amz-bucket-region.",
-    "test_system_tags_are_refused": "It has no system tags.",
-    "test_a_public_acl_is_refused": "It ignores the ACLs of objects.",
-    "test_a_quiet_batch_names_only_errors": "It names all keys.",
-    "test_uploads_are_listed_page_by_page": "It refuses the marker that it gave.",
-    "test_a_page_may_end_between_two_uploads_of_a_key": "It refuses the marker that it gave.",
-    "test_a_batch_has_1_to_1000_keys": "It has no limit, and takes an empty batch.",
+DEPARTURES: Differences = {
+    "test_buckets_are_listed_by_region": Difference(
+        "It lists those of its only region for any.",
+        "test_buckets_of_any_region_are_those_of_its_own",
+        OTHER,
+        "ListBuckets",
+    ),
+    "test_adjacent_dots_are_refused": Difference(
+        "It takes such a name.", "test_adjacent_dots_never_reach_it", OTHER, "CreateBucket"
+    ),
+    "test_a_location_is_needed_outside_us_east_1": Difference(
+        "It makes the bucket in its only region.",
+        "test_the_wizard_always_names_the_region",
+        OTHER,
+        "CreateBucket",
+    ),
+    "test_a_location_elsewhere_is_refused": Difference(
+        "It says InvalidLocationConstraint: it knows one region only.",
+        "test_nothing_is_made_in_a_region_that_it_has_not",
+        OTHER,
+        "CreateBucket",
+    ),
+    "test_a_head_from_another_region_tells_the_right_one": Difference(
+        "It answers 400 without x-amz-bucket-region.",
+        "test_a_bucket_seen_from_another_region_is_never_taken_for_absent",
+        OTHER,
+        "HeadBucket",
+    ),
+    "test_system_tags_are_refused": Difference(
+        "It has no system tags.", "test_a_tag_like_a_system_tag_is_kept", OTHER, "PutBucketTagging"
+    ),
+    "test_a_public_acl_is_refused": Difference(
+        "It ignores the ACLs of objects.", "test_a_public_acl_makes_nothing_public", OTHER, "PutObject"
+    ),
+    "test_a_quiet_batch_names_only_errors": Difference(
+        "It names all keys.", "test_what_a_quiet_batch_names_is_no_error", OTHER, "DeleteObjects"
+    ),
+    "test_uploads_are_listed_page_by_page": Difference(
+        "It refuses the marker that it gave.",
+        "test_uploads_come_on_one_page_up_to_a_thousand",
+        OTHER,
+        "ListMultipartUploads",
+    ),
+    "test_a_page_may_end_between_two_uploads_of_a_key": Difference(
+        "It refuses the marker that it gave.",
+        "test_uploads_come_on_one_page_up_to_a_thousand",
+        OTHER,
+        "ListMultipartUploads",
+    ),
+    "test_a_batch_has_1_to_1000_keys": Difference(
+        "It has no limit, and takes an empty batch.",
+        "test_batches_are_within_amazons_limit",
+        OTHER,
+        "DeleteObjects",
+    ),
 }
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.peers.s3.contract import FOREIGN_BUCKET, Side
+from tests.peers.s3.contract import FOREIGN_BUCKET, PLACE, Side
 from tests.peers.s3.server import REGION, OtherS3
 from wizard.answers import Answers, from_mapping
 from wizard.checks import run_checks
 from wizard.endpoints import Endpoints
+from wizard.errors import WizardError
 from wizard.events import CheckStatus
 from wizard.facts import BucketFacts, FactBook
 from wizard.journal import Journal
@@ -104,8 +105,8 @@ def make_setup(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS.secret_access_key)
     with contextlib.ExitStack() as stack:
 
-        def make(name: str, **bucket: Any) -> Setup:
-            wishes = {"connect": {"aws_region": REGION}, "bucket": {"name": name, **LACKING, **bucket}}
+        def make(name: str, aws_region: str = REGION, **bucket: Any) -> Setup:
+            wishes = {"connect": {"aws_region": aws_region}, "bucket": {"name": name, **LACKING, **bucket}}
             answers = from_mapping({"setup": "team", **wishes})
             services = Services(answers, Endpoints())
             stack.callback(services.close)
@@ -187,3 +188,48 @@ def test_what_the_server_lacks_is_said_with_the_answer_that_does_without(
     setup.services.aws.client("s3").create_bucket(Bucket=setup.name)
     (problem,) = setup.look().problems
     assert (problem.what, problem.fix) == (f"The server does not offer {action}.", fix)
+
+
+# Where it departs from what Amazon documents: DEPARTURES
+
+
+def test_adjacent_dots_never_reach_it(make_setup: MakeSetup, other_side: Side) -> None:
+    name = f"a..{secrets.token_hex(4)}"
+    with contextlib.closing(other_side.client()) as client:
+        client.create_bucket(Bucket=name, **PLACE)
+    with pytest.raises(WizardError, match="bucket"):
+        make_setup(name)
+
+
+def test_the_wizard_always_names_the_region(make_setup: MakeSetup) -> None:
+    setup = make_setup("own-s3-place")
+    told: list[Any] = []
+    s3 = setup.services.aws.client("s3")
+    s3.meta.events.register("provide-client-params.s3.CreateBucket", lambda params, **_: told.append(params))
+    assert setup.apply() == ["create-bucket"]
+    assert told == [{"Bucket": setup.name, **PLACE}]
+
+
+def test_nothing_is_made_in_a_region_that_it_has_not(make_setup: MakeSetup) -> None:
+    far = make_setup("own-s3-far", aws_region="us-west-2")
+    assert [blocker.code for blocker in far.plan().blockers] == ["bucket-forbidden"]
+    assert make_setup("own-s3-far").look().state == "absent"
+
+
+def test_a_bucket_seen_from_another_region_is_never_taken_for_absent(make_setup: MakeSetup) -> None:
+    make_setup("own-s3-seen").apply()
+    far = make_setup("own-s3-seen", aws_region="us-west-2")
+    assert [blocker.code for blocker in far.plan().blockers] == ["bucket-forbidden"]
+
+
+def test_a_tag_like_a_system_tag_is_kept(make_setup: MakeSetup) -> None:
+    """Amazon lets nobody set one, and the wizard neither sets nor removes any."""
+    setup = make_setup("own-s3-stack")
+    s3 = setup.services.aws.client("s3")
+    s3.create_bucket(Bucket=setup.name)
+    system = {"aws:cloudformation:stack-name": "web"}
+    s3.put_bucket_tagging(
+        Bucket=setup.name, Tagging={"TagSet": [{"Key": key, "Value": value} for key, value in system.items()]}
+    )
+    setup.apply()
+    assert setup.look().tags == {**system, TAG: "team"}
