@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from wizard.practice.acme.faults import AcmeFault
 from wizard.practice.control import BadRequest
 
 HOUR_S = 3600
@@ -35,9 +36,10 @@ class KubernetesTuning(_Part):
 
 
 class AcmeTuning(_Part):
-    """As `wizard.practice.acme.settings.AcmeSettings` has them."""
+    """As `wizard.practice.acme.AcmeServer` has them; each fault tells its kind."""
 
     latency_s: Latency = 0.0
+    faults: list[Annotated[AcmeFault, Field(discriminator="kind")]] = Field(default_factory=list)
 
 
 class Tuning(_Part):
@@ -48,6 +50,7 @@ class Tuning(_Part):
     acme: AcmeTuning = Field(default_factory=AcmeTuning)
 
 
+_NOTHING = Tuning()
 Targets = Mapping[str, object]
 """By the names of Tuning's fields: whatever has the attributes that its model names."""
 
@@ -70,8 +73,9 @@ def change(targets: Targets, body: bytes) -> dict[str, dict[str, Any]]:
 
 def _current(targets: Targets) -> dict[str, dict[str, Any]]:
     """Shape: {part: {setting: value}}, in the form that `change` takes."""
-    return {
-        name: {field: getattr(target, field) for field in kind.model_fields}
+    found = {
+        name: {field: getattr(target, field) for field in type(getattr(_NOTHING, name)).model_fields}
         for name, target in targets.items()
-        if isinstance(kind := Tuning.model_fields[name].annotation, type) and issubclass(kind, BaseModel)
     }
+    kept = Tuning.model_validate(found)
+    return {name: getattr(kept, name).model_dump(mode="json") for name in found}

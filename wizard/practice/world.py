@@ -226,7 +226,7 @@ class World:
         """What `tuning` can turn, changed as the body says."""
         from wizard.practice import tuning
 
-        targets: dict[str, object] = {"aws": self.aws.settings, "acme": self.acme.settings}
+        targets: dict[str, object] = {"aws": self.aws.settings, "acme": self.acme}
         if self._kubernetes:
             targets["kubernetes"] = self._kubernetes
         return tuning.change(targets, body)

@@ -37,7 +37,8 @@ class Accounts:
                 headers=[("Link", f'<{self._desk.urls.of("terms")}>;rel="terms-of-service"')],
             )
         contact = read_contact(wanted.get("contact"))
-        binding = self._bound(request) if self._desk.settings.external_accounts else None
+        keys = self._desk.settings.bindings(is_creating=True)
+        binding = _bound(request, keys) if keys else None
         self._desk.limiter.check_account(self._desk.settings.limits)
         account = Account(new_id(), request.key, contact, binding, encoding.now())
         self._desk.state.accounts[account.identity] = account
@@ -124,16 +125,17 @@ class Accounts:
             if order.account == account.identity and order.status in {"pending", "ready"}:
                 order.status = "invalid"
 
-    def _bound(self, request: Request) -> dict[str, Any]:
-        """Checks the external account binding (section 7.3.4) and returns it as it came."""
-        binding = request.members.get("externalAccountBinding")
-        if not isinstance(binding, dict):
-            raise Problem(
-                "externalAccountRequired",
-                "The request must include a value for the 'externalAccountBinding' field",
-            )
-        check_binding(binding, request, self._desk.settings.external_accounts)
-        return binding
+
+def _bound(request: Request, keys: Mapping[str, str]) -> dict[str, Any]:
+    """Checks the external account binding (section 7.3.4) and returns it as it came."""
+    binding = request.members.get("externalAccountBinding")
+    if not isinstance(binding, dict):
+        raise Problem(
+            "externalAccountRequired",
+            "The request must include a value for the 'externalAccountBinding' field",
+        )
+    check_binding(binding, request, keys)
+    return binding
 
 
 def check_binding(binding: dict[str, Any], request: Request, keys: Mapping[str, str]) -> None:

@@ -87,7 +87,7 @@ class Authorizations:
             f"{challenge.token}.{thumbprint(account.key)}",
             self._desk.urls.account(account.identity),
         )
-        delay_s = self._desk.settings.validation_delay_s
+        delay_s = self._desk.settings.delay_s("validation")
         self._desk.background.later(delay_s, lambda: self._validate(authorization, challenge, task))
 
     def _validate(self, authorization: Authorization, challenge: Challenge, task: Task) -> None:

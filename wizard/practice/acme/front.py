@@ -3,8 +3,10 @@
 import json
 import logging
 import time
+from collections.abc import Callable
 
 from wizard.practice.acme import jws, renewal
+from wizard.practice.acme.faults import Refuse
 from wizard.practice.acme.model import Account, Request, Response
 from wizard.practice.acme.nonces import Nonces
 from wizard.practice.acme.problems import Problem
@@ -69,6 +71,7 @@ class Front:
             if method not in {"GET", "HEAD"}:
                 raise _not_allowed("GET, HEAD")
             self._check_outage(kind)
+            self._check_faults(lambda each: each.at == kind)
             return self._open[kind](method, rest)
         route = self._signed.get(kind)
         if route is None or len(rest) not in route.parts or "" in rest:
@@ -87,6 +90,7 @@ class Front:
         try:
             self._check_outage(route.kind)
             request = self._verified(route, self._desk.urls.base + path, content_type, body)
+            self._check_faults(lambda each: each.at in {"", route.kind})
             is_mutating = route.is_mutating(request.payload)
             what = route.kind
         finally:
@@ -152,6 +156,11 @@ class Front:
                 headers=[("Retry-After", str(self._desk.settings.retry_after_s))],
             )
 
+    def _check_faults(self, fits: Callable[[Refuse], bool]) -> None:
+        if fault := self._desk.settings.faults.take(Refuse, fits):
+            when = [] if fault.retry_after_s is None else [("Retry-After", str(fault.retry_after_s))]
+            raise Problem(fault.problem, fault.detail, status=fault.status or None, headers=when)
+
     def _directory(self, _: str, rest: list[str]) -> Response:
         _no_more(rest)
         urls, settings = self._desk.urls, self._desk.settings
@@ -162,8 +171,10 @@ class Front:
         meta = {
             "termsOfService": urls.of("terms"),
             "caaIdentities": list(settings.caa_identities),
-            "externalAccountRequired": bool(settings.external_accounts),
-            "profiles": {name: profile.description for name, profile in settings.profiles.items()},
+            "externalAccountRequired": bool(settings.bindings(is_creating=False)),
+            "profiles": {
+                name: profile.description for name, profile in settings.offered(is_ordering=False).items()
+            },
         }
         return Response(200, {**found, "meta": meta})
 

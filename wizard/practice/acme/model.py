@@ -9,6 +9,7 @@ from josepy.jwk import JWK
 
 from wizard.practice.acme.encoding import timestamp
 from wizard.practice.acme.problems import Problem
+from wizard.practice.acme.settings import Profile
 
 AccountStatus = Literal["valid", "deactivated"]
 AuthorizationStatus = Literal["pending", "valid", "invalid", "deactivated"]
@@ -117,13 +118,14 @@ class Authorization:
 
 @dataclass(slots=True)
 class Order:
-    """`profile` is the name in force; it is shown only where the client asked for one."""
+    """`profile` is the name in force, shown only where the client asked for one, `terms` what it meant."""
 
     identity: str
     account: str
     names: tuple[str, ...]
     authorizations: list[str]
     profile: str
+    terms: Profile
     has_chosen_profile: bool
     expires: datetime
     replaces: str | None = None

@@ -23,8 +23,10 @@ class Orders:
         if wanted.get("notBefore") or wanted.get("notAfter"):
             raise Problem("malformed", "NotBefore and NotAfter are not supported")
         found = names.from_order(wanted.get("identifiers"), settings.rejected_names)
-        profile = wanted.get("profile") or settings.default_profile
-        if not isinstance(profile, str) or profile not in settings.profiles:
+        offered = settings.offered(is_ordering=True)
+        usual = settings.default_profile
+        profile = wanted.get("profile") or (usual if usual in offered else next(iter(offered)))
+        if not isinstance(profile, str) or profile not in offered:
             raise Problem("invalidProfile", f'unrecognized profile name "{profile}"')
         replaced = self._replaced(wanted.get("replaces"), account, found)
         if not (replaced and renewal.is_due(replaced, settings)):
@@ -35,6 +37,7 @@ class Orders:
             names=found,
             authorizations=[self._authorizations.for_name(account, name).identity for name in found],
             profile=profile,
+            terms=offered[profile],
             has_chosen_profile=bool(wanted.get("profile")),
             expires=encoding.now() + LIFETIME,
             replaces=wanted.get("replaces") if replaced else None,
@@ -63,7 +66,7 @@ class Orders:
         except Problem as problem:
             raise problem.about("Error finalizing order :: ") from problem
         order.status = "processing"
-        if delay_s := self._desk.settings.issuance_delay_s:
+        if delay_s := self._desk.settings.delay_s("issuance"):
             self._desk.background.later(delay_s, lambda: self._issue(order, key))
         else:
             self._issue(order, key)
@@ -86,9 +89,9 @@ class Orders:
         return Response(status, order.to_json(self._desk.urls), headers)
 
     def _issue(self, order: Order, key: LeafKey) -> None:
-        profile = self._desk.settings.profiles[order.profile]
+        lifetime = self._desk.settings.lifetime(order.terms)
         certificate = self._desk.authority.issue(
-            key, order.names, lifetime=profile.lifetime, has_common_name=profile.has_common_name
+            key, order.names, lifetime=lifetime, has_common_name=order.terms.has_common_name
         )
         issued = Issued(new_id(), order.account, order.names, certificate)
         with self._desk.state.lock:

@@ -35,22 +35,23 @@ def check_id(identity: str) -> None:
 
 def is_due(issued: Issued, settings: AcmeSettings) -> bool:
     """Whether now lies in the suggested window: only then a replacement is exempt from rate limits."""
-    window = information(issued, settings)["suggestedWindow"]
+    window = information(issued, settings, is_asked=False)["suggestedWindow"]
     return bool(window["start"] <= encoding.timestamp(encoding.now()) < window["end"])
 
 
-def information(issued: Issued, settings: AcmeSettings) -> dict[str, Any]:
+def information(issued: Issued, settings: AcmeSettings, *, is_asked: bool = True) -> dict[str, Any]:
     """The renewalInfo object; a revoked certificate is due at once, as Let's Encrypt has it."""
     certificate = issued.certificate
     expires = certificate.not_valid_after_utc
     lifetime = expires - certificate.not_valid_before_utc + timedelta(seconds=1)
     ideal = expires - lifetime / (2 if lifetime < SHORT_LIVED else 3)
     margin = lifetime / 100
-    start, end = settings.renewal_window or (ideal - margin, ideal + margin)
+    told, explanation = settings.window(is_asked=is_asked)
+    start, end = told or (ideal - margin, ideal + margin)
     if issued.is_revoked:
         start = encoding.now() - timedelta(hours=1)
         end = start + timedelta(minutes=30)
     found: dict[str, Any] = {
         "suggestedWindow": {"start": encoding.timestamp(start), "end": encoding.timestamp(end)}
     }
-    return found | ({"explanationURL": settings.renewal_explanation} if settings.renewal_explanation else {})
+    return found | ({"explanationURL": explanation} if explanation else {})

@@ -1,9 +1,10 @@
 """The ACME server: HTTPS on loopback in front of the authority's services."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from wizard.practice.acme.background import Background
+from wizard.practice.acme.faults import AcmeFault
 from wizard.practice.acme.fetch import Fetcher
 from wizard.practice.acme.front import Front
 from wizard.practice.acme.limits import Limiter
@@ -56,6 +57,24 @@ class AcmeServer:
         """Known once the server was started."""
         port = self._listener.port if self._listener else 0
         return f"https://127.0.0.1:{port}/directory"
+
+    @property
+    def faults(self) -> list[AcmeFault]:
+        """What it was told to do wrong and has not done yet; may be set at any time."""
+        return self.settings.faults.left
+
+    @faults.setter
+    def faults(self, faults: Sequence[AcmeFault]) -> None:
+        self.settings.faults.set(faults)
+
+    @property
+    def latency_s(self) -> float:
+        """How long every answer takes."""
+        return self.settings.latency_s
+
+    @latency_s.setter
+    def latency_s(self, seconds: float) -> None:
+        self.settings.latency_s = seconds
 
     def start(self) -> None:
         if self._background:

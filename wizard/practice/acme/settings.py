@@ -1,8 +1,18 @@
 """What the practice authority can be told to do differently while it runs, faults included."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
+
+from wizard.practice.acme.faults import (
+    ExternalAccount,
+    FaultScript,
+    OtherProfiles,
+    RenewalWindow,
+    ShortLife,
+    Slow,
+)
+from wizard.practice.pki import BACKDATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,7 @@ class AcmeSettings:
     - `rejected_names`: names for which policy forbids certificates, subdomains included.
     - `mismatch_problem`: what wrong content of a challenge is called; Let's Encrypt says "unauthorized".
     - `renewal_window`, `renewal_explanation`: what renewalInfo says in place of the computed window.
+    - `faults`: what happens so many times only; the methods say what holds with them.
     """
 
     profiles: dict[str, Profile] = field(default_factory=_profiles)
@@ -87,3 +98,38 @@ class AcmeSettings:
     mismatch_problem: Literal["unauthorized", "incorrectResponse"] = "unauthorized"
     renewal_window: tuple[datetime, datetime] | None = None
     renewal_explanation: str | None = None
+    faults: FaultScript = field(default_factory=FaultScript)
+
+    def bindings(self, *, is_creating: bool) -> dict[str, str]:
+        """The keys that a new account may be bound to, empty where it need not be."""
+        fault = self.faults.take(ExternalAccount) if is_creating else self.faults.peek(ExternalAccount)
+        return {fault.key_id: fault.hmac_key} if fault else self.external_accounts
+
+    def offered(self, *, is_ordering: bool) -> dict[str, Profile]:
+        """The profiles that can be ordered; the first is the default where `default_profile` is not there."""
+        fault = self.faults.take(OtherProfiles) if is_ordering else self.faults.peek(OtherProfiles)
+        if fault is None or not fault.lifetimes_s:
+            return self.profiles
+        return {
+            name: Profile(f"{name}, as told", timedelta(seconds=lifetime_s), has_common_name=False)
+            for name, lifetime_s in fault.lifetimes_s.items()
+        }
+
+    def lifetime(self, profile: Profile) -> timedelta:
+        """Of a certificate that is issued now; it begins in the past."""
+        fault = self.faults.take(ShortLife)
+        return BACKDATED + timedelta(seconds=fault.lifetime_s) if fault else profile.lifetime
+
+    def delay_s(self, at: Literal["validation", "issuance"]) -> float:
+        fault = self.faults.take(Slow, lambda each: each.at == at)
+        usual_s = self.validation_delay_s if at == "validation" else self.issuance_delay_s
+        return fault.delay_s if fault else usual_s
+
+    def window(self, *, is_asked: bool) -> tuple[tuple[datetime, datetime] | None, str | None]:
+        """What renewalInfo says in place of the computed window, and why."""
+        fault = self.faults.take(RenewalWindow) if is_asked else self.faults.peek(RenewalWindow)
+        if fault is None:
+            return self.renewal_window, self.renewal_explanation
+        now = datetime.now(UTC)
+        ends = (now + timedelta(seconds=fault.start_s), now + timedelta(seconds=fault.end_s))
+        return ends, fault.explanation or None
