@@ -38,10 +38,12 @@ MOVES = (
     Action("down", "move(1)", "Next field", "↓", is_hint=False, is_first=False),
     Action("up", "move(-1)", "Field before", "↑", is_hint=False, is_first=False),
 )
+COPY_LINE = Action("c", "copy_line", "Copy the line", "C", is_first=False)
 PRIMARY = Action("f2", "primary", "Apply / next", "F2", is_hint=False)
 APP_ACTIONS = (QUIT, LOG, PALETTE)
 STEP_ACTIONS = (
     PRIMARY,
+    COPY_LINE,
     Action("f1,ctrl+g", "help", "Help", "F1"),
     MORE,
     Action("escape", "back", "Back", "Esc"),

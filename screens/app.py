@@ -200,6 +200,17 @@ class WizardApp(Manners):
             steps.append(("Use it", self.use()))
         return self.session.keep_commands([each for each in steps if each[1]])
 
+    def copy_line(self, step: StepId) -> None:
+        """Of the file that the step waits for: by OSC 52, which some terminals ignore, and into a file."""
+        from screens.put_there import COPIED
+
+        view = self.views[step]
+        if view.files:
+            self.copy_to_clipboard(view.files[0].content)
+            kept = self.session.keep_file(view.files[0])
+            view.kept = kept.what if isinstance(kept, Problem) else f"{COPIED}{kept}"
+            self._show(step)
+
     def use(self) -> tuple[tuple[str, str], ...]:
         """The snippets as commands by hand."""
         return (("Log in, push, pull, and let Pods pull", "\n".join(self.snippets())),)
@@ -316,7 +327,7 @@ class WizardApp(Manners):
                 self._show_job_problem(message.problem)
             return
         view = self.views[message.step]
-        view.is_running, view.wait = False, None
+        view.is_running, view.wait, view.files = False, None, ()
         if message.problem is not None:
             view.problem = message.problem
             view.status = StepStatus.INTERRUPTED if message.problem.code == "cancelled" else StepStatus.FAILED

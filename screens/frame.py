@@ -15,6 +15,7 @@ from screens.actions import (
     APP_ACTIONS,
     CHANGE,
     COMMANDS,
+    COPY_LINE,
     MORE,
     PICK,
     PRIMARY,
@@ -27,6 +28,7 @@ from screens.actions import (
 from screens.fields import FieldRow, rows_of
 from screens.forms import FORMS, Form
 from screens.modals import QuestionModal, RawModal
+from screens.put_there import FileBox
 from screens.remedy import RemedyBar, carry_out
 from screens.render import (
     STANDINGS,
@@ -101,6 +103,7 @@ class StepScreen(SizedScreen):
                 yield Table("checks")
                 for part in ("wait", "notes", "problem", "finish"):
                     yield Static(id=part, markup=False)
+                yield FileBox()
                 yield RemedyBar()
                 about, _ = help_parts(read_asset(f"help/{self.step.value}.md"))
                 yield Static(about, id="about", markup=False)
@@ -155,6 +158,7 @@ class StepScreen(SizedScreen):
         self._update("problem", Content("\n").join(shown))
         self._update("finish", self._finish(width))
         self._render_buttons()
+        self.query_one(FileBox).show(view.files, view.kept)
         self.query_one(RemedyBar).show(view, self.step)
         if view.is_running:
             self.query_one("#body", VerticalScroll).scroll_end(animate=False)
@@ -292,6 +296,10 @@ class StepScreen(SizedScreen):
         message.stop()
         carry_out(self, message.offer)
 
+    def on_file_box_copied(self, message: FileBox.Copied) -> None:
+        message.stop()
+        self.action_copy_line()
+
     def on_remedy_bar_raw_wanted(self, message: RemedyBar.RawWanted) -> None:
         message.stop()
         self.app.push_screen(RawModal(message.problem))
@@ -368,6 +376,9 @@ class StepScreen(SizedScreen):
     def action_page(self, pages: int) -> None:
         body = self.query_one("#body", VerticalScroll)
         body.scroll_relative(y=pages * max(body.size.height - 2, 1), animate=False)
+
+    def action_copy_line(self) -> None:
+        self.wizard.copy_line(self.step)
 
     def action_help(self) -> None:
         focused = self.focused
@@ -456,6 +467,7 @@ class StepScreen(SizedScreen):
     def actions_now(self) -> tuple[Action, ...]:
         is_done = self.view.is_read_only
         is_there = {MORE: self._has_more(), COMMANDS: self._has_commands(), CHANGE: is_done, UNDO: is_done}
+        is_there[COPY_LINE] = bool(self.view.files)
         return tuple(each for each in STEP_ACTIONS if is_there.get(each, True))
 
     @property

@@ -13,6 +13,7 @@ from wizard.events import (
     ChangeStarted,
     CheckFinished,
     Event,
+    FileWanted,
     Noted,
     StepFinished,
     StepStarted,
@@ -46,6 +47,8 @@ def told(event: Event) -> tuple[str, ...]:
             return (f"{event.step.value}: {event.what} {end} after {lasting(event.elapsed_s)}",)
         case Noted():
             return tuple(f"{event.step.value}: {line}" for line in event.text.splitlines())
+        case FileWanted():
+            return (f"{event.step.value}: {event.told}", f"    {event.content}")
         case StepFinished():
             return _problem(f"{event.step.value}: ends, {event.status.value}", event.problem)
         case _:

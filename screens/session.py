@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
@@ -19,7 +19,7 @@ from textual.message import Message
 from screens.drift import Drift
 from screens.messages import Broken, Ended, Happened, Loaded, Looked, Opened, SetupRow, Standing, Suggested
 from wizard.errors import Problem, WizardError
-from wizard.events import STEPS, Event, PlanMade, StepId
+from wizard.events import STEPS, Event, FileWanted, PlanMade, StepId
 
 if TYPE_CHECKING:
     from wizard.answers import Answers
@@ -140,13 +140,23 @@ class Session:
     def keep_commands(self, steps: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> "Path | Problem":
         """Writes what was and will be done as a script beside the setup's journal; returns where."""
         from wizard.by_hand import script
+
+        if self._engine is None:
+            return Problem("no-setup", "No setup is open.")
+        return self._write(COMMANDS_FILE, script(self._engine.answers, steps))
+
+    def keep_file(self, wanted: FileWanted) -> "Path | Problem":
+        """Writes the file that a web server is to have beside the setup's journal; returns where."""
+        return self._write(PurePosixPath(wanted.path).name, f"{wanted.content}\n")
+
+    def _write(self, name: str, text: str) -> "Path | Problem":
         from wizard.state import write_private
 
         if self._engine is None:
             return Problem("no-setup", "No setup is open.")
-        path = self._engine.directory.path / COMMANDS_FILE
+        path = self._engine.directory.path / name
         try:
-            write_private(path, script(self._engine.answers, steps))
+            write_private(path, text)
         except OSError as error:
             return Problem("not-written", f"{path} could not be written: {error.strerror}.")
         return path

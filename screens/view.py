@@ -14,6 +14,7 @@ from wizard.events import (
     CheckStarted,
     CheckStatus,
     Event,
+    FileWanted,
     Noted,
     PlanMade,
     StepFinished,
@@ -53,6 +54,10 @@ class StepView:
     changes: list[Row] = field(default_factory=list)
     checks: dict[str, Row] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    files: tuple[FileWanted, ...] = ()
+    """To be put on a web server by the person; the first is waited for."""
+    kept: str = ""
+    """What came of copying the first of them."""
     wait: WaitStarted | WaitProgress | None = None
     wait_began_s: float = 0.0
     """By time.monotonic."""
@@ -66,6 +71,7 @@ class StepView:
             case StepStarted():
                 self.is_running, self.problem, self.wait = True, None, None
                 self.changes, self.checks, self.notes, self.aside = [], {}, [], ""
+                self.files, self.kept = (), ""
             case PlanMade():
                 self.plan = event
             case ChangeStarted():
@@ -90,10 +96,11 @@ class StepView:
                 self.wait, self.wait_began_s = event, time.monotonic() - event.elapsed_s
             case WaitFinished():
                 self.wait = None
-            case Noted():
-                self.notes.append(event.text)
+                self._drop_file(event)
+            case Noted() | FileWanted():
+                self._keep(event)
             case StepFinished():
-                self.is_running, self.wait = False, None
+                self.is_running, self.wait, self.files, self.kept = False, None, (), ""
                 self.status, self.problem, self.is_editing = event.status, event.problem, False
             case _:
                 pass
@@ -142,6 +149,18 @@ class StepView:
     @property
     def has_failed_checks(self) -> bool:
         return any(row.state == CheckStatus.FAILED.value for row in self.checks.values())
+
+    def _keep(self, event: Noted | FileWanted) -> None:
+        if isinstance(event, Noted):
+            self.notes.append(event.text)
+        else:
+            self.files = (*self.files, event)
+
+    def _drop_file(self, found: WaitFinished) -> None:
+        """The one that was waited for is there."""
+        left = tuple(each for each in self.files if not (found.is_ready and each.path in found.what))
+        if left != self.files:
+            self.files, self.kept = left, ""
 
     def _begin(self, summary: str) -> None:
         change = next((each for each in self.planned if each.summary == summary), None)

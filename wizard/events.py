@@ -184,6 +184,27 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
+class FileWanted:
+    """The operator is to put a file on a web server, which is waited for.
+
+    `path` is below the document root, `content` the file's one line; a key authorization is no secret.
+    """
+
+    step: StepId
+    domain: str
+    path: str
+    content: str
+
+    @property
+    def told(self) -> str:
+        """What to do, in a sentence; the line itself is not in it."""
+        return (
+            f"On the web server of {self.domain}, put a file at {self.path} below its document root, "
+            "readable for everybody, with this one line:"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class StepFinished:
     step: StepId
     status: StepStatus
@@ -214,6 +235,7 @@ Event = (
     | WaitProgress
     | WaitFinished
     | Noted
+    | FileWanted
     | StepFinished
     | RunFinished
 )

@@ -16,6 +16,7 @@ from wizard.events import (
     CheckFinished,
     CheckStatus,
     Event,
+    FileWanted,
     Noted,
     PlanMade,
     RunFinished,
@@ -129,6 +130,9 @@ class Narrator:
             case Noted():
                 for line in event.text.splitlines():
                     self._line(f"  · {line}")
+            case FileWanted():
+                self._line(f"  · {event.told}")
+                self._line(f"  · {event.content}")
             case RunFinished():
                 self._end(event)
             case _:

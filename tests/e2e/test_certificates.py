@@ -98,11 +98,10 @@ def test_a_file_put_there_by_hand_ends_proven(program: Program, tmp_path: Path) 
     with running, running.stdout as lines:
         for line in lines:
             event = json.loads(line)
-            if event["event"] == "noted" and "put a file at" in event["text"]:
-                head, content = event["text"].splitlines()
-                put.append(webroot / head.partition("a file at ")[2].partition(" ")[0])
+            if event["event"] == "file_wanted":
+                put.append(webroot / event["path"])
                 put[0].parent.mkdir(parents=True, exist_ok=True)
-                put[0].write_text(content + "\n", encoding="utf-8")
+                put[0].write_text(event["content"] + "\n", encoding="utf-8")
     assert running.returncode == 0
     assert len(put) == 1
     put[0].unlink()

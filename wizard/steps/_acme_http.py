@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 
+from wizard.events import FileWanted
 from wizard.journal import Entry
 from wizard.polling import NotReady
 from wizard.services import web, webroot
@@ -97,10 +98,8 @@ class ByHand:
 
     def perform(self, challenge: Challenge) -> None:
         self._shown.append(challenge)
-        self._ctx.note(
-            f"On the web server of {challenge.domain}, put a file at {_path(challenge)} below its document "
-            f"root, readable for everybody, with this one line:\n{challenge.content}"
-        )
+        wanted = FileWanted(self._ctx.step, challenge.domain, _path(challenge), challenge.content)
+        self._ctx.emit(wanted)
 
     def settle(self) -> None:
         for challenge in self._shown:

@@ -22,7 +22,7 @@ from tests.practice.cluster_steps.certificate.support import (
     refusal,
 )
 from wizard import names
-from wizard.events import CheckFinished, CheckStatus, Noted, WaitStarted
+from wizard.events import CheckFinished, CheckStatus, FileWanted, Noted, WaitStarted
 from wizard.practice.acme import AcmeServer
 from wizard.practice.dns import DnsServer
 from wizard.practice.ledger import Ledger
@@ -152,11 +152,9 @@ def test_a_file_can_be_put_there_by_hand(rig_for: MakeRig, cluster: Cluster, wor
 
     def operator(event: Any) -> None:
         rig.seen.append(event)
-        if isinstance(event, Noted) and "document root" in event.text:
-            head, content = event.text.splitlines()
-            token = head.partition("acme-challenge/")[2].partition(" ")[0]
+        if isinstance(event, FileWanted):
             place.mkdir(parents=True, exist_ok=True)
-            (place / token).write_text(content + "\n")
+            (world.webroot / event.path).write_text(event.content + "\n")
 
     rig.seen = []
     made = rig.context
