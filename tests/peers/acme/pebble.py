@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from wizard.practice.pki import SERVER_LIFETIME, Authority
 
-READY_S, END_S, STARTS = 30.0, 5.0, 3
+READY_S, END_S, STARTS = 120.0, 30.0, 3
 LIFETIME_S, SHORT_LIFETIME_S = 90 * 86400, 6 * 86400
 BLOCKED = "blocked.practice.test"
 PROFILES = {
@@ -40,6 +40,7 @@ class Pebble:
     """Looks for challenges on 127.0.0.1, port `http_port`, whatever the name.
 
     `environment` is Pebble's own, such as PEBBLE_WFE_NONCEREJECT; `config` adds to its configuration file.
+    `nameserver` is asked in the stead of a DNS server of its own, whose records could be set here.
     """
 
     def __init__(
@@ -50,9 +51,11 @@ class Pebble:
         http_port: int,
         environment: Mapping[str, str] = CALM,
         config: Mapping[str, Any] | None = None,
+        nameserver: str = "",
     ) -> None:
         self._programs, self._directory, self._http_port = programs, directory, http_port
         self._environment, self._config = dict(environment), dict(config or {})
+        self._nameserver = nameserver
         self._processes: list[subprocess.Popen[bytes]] = []
         self._ports: Sequence[int] = ()
         self.server_ca_file = directory / "server-ca.pem"
@@ -63,7 +66,7 @@ class Pebble:
 
     @property
     def nameserver(self) -> str:
-        return f"127.0.0.1:{self._ports[3]}"
+        return self._nameserver or f"127.0.0.1:{self._ports[3]}"
 
     @property
     def roots_pem(self) -> bytes:
@@ -75,7 +78,8 @@ class Pebble:
         self._write_certificate()
         for _ in range(STARTS):
             self._ports = free_ports(5)
-            self._run(self._programs.dns, *self._dns_flags())
+            if not self._nameserver:
+                self._run(self._programs.dns, *self._dns_flags())
             self._run(
                 self._programs.pebble, "-strict", "-dnsserver", self.nameserver, "-config", self._written()
             )
@@ -124,7 +128,8 @@ class Pebble:
             with contextlib.suppress(requests.RequestException, OSError, dns.exception.DNSException):
                 self._asked(self.directory_url)
                 assert self.roots_pem
-                self._tell("set-default-ipv4", {"ip": "127.0.0.1"})
+                if not self._nameserver:
+                    self._tell("set-default-ipv4", {"ip": "127.0.0.1"})
                 host, port = self.nameserver.split(":")
                 dns.query.tcp(dns.message.make_query("a.test", "A"), host, port=int(port), timeout=READY_S)
                 return all(process.poll() is None for process in self._processes)

@@ -32,7 +32,9 @@ def authorize(request: Request, target: Target, denied: Denied) -> None:
     if request.user.startswith("system:") or (verb, _full(target)) not in denied:
         return
     subject = f'{resource.full_name} "{target.name}"' if target.name else resource.full_name
-    where = f'in the namespace "{target.namespace}"' if target.namespace else "at the cluster scope"
+    # A namespace counts as within itself: a Role in it may let people read it.
+    within = target.name if resource == kinds.NAMESPACES else target.namespace
+    where = f'in the namespace "{within}"' if within else "at the cluster scope"
     raise ApiError(
         403,
         "Forbidden",
