@@ -21,7 +21,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-from wizard.practice.aws import Zone
+from wizard.practice.aws import Zone, ZoneBook
 from wizard.practice.dnslookup import NAME_SERVER_ADDRESS, Lookup
 from wizard.practice.network import Network
 
@@ -35,9 +35,9 @@ NOT_SERVED = frozenset({"AXFR", "IXFR", "MAILA", "MAILB"})
 
 
 class Zones(Protocol):
-    """What is asked of Route53: its zones as they are now, the first made first."""
+    """What is asked of Route53: its zones as they are now."""
 
-    def zones(self) -> list[Zone]: ...
+    def zone_book(self) -> ZoneBook: ...
 
 
 class DnsServer:
@@ -108,7 +108,7 @@ class DnsServer:
         return [rdata for rrset in found if rrset.rdtype == wanted for rdata in rrset]
 
     def _lookup(self) -> Lookup:
-        return Lookup(self._zones.zones(), self._network)
+        return Lookup(self._zones.zone_book(), self._network)
 
     def _reply(self, wire: bytes, longest: int) -> bytes | None:
         """None for what must not be answered: scraps, and answers (they could be sent round in circles)."""

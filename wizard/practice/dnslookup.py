@@ -8,7 +8,7 @@ import dns.name
 import dns.rdatatype
 import dns.rrset
 
-from wizard.practice.aws import RecordSet, Zone
+from wizard.practice.aws import RecordSet, Zone, ZoneBook
 from wizard.practice.network import Network
 
 NAME_SERVER_ADDRESS = "127.80.0.53"
@@ -19,14 +19,14 @@ LONGEST_CHAIN = 8
 class Lookup:
     """One question to the world as it is at this moment; names are absolute and lower case."""
 
-    def __init__(self, zones: list[Zone], network: Network) -> None:
-        self._public = [zone for zone in zones if not zone.is_private]
+    def __init__(self, book: ZoneBook, network: Network) -> None:
+        self._book = book
         self._network = network
 
     def zone_of(self, name: str) -> Zone | None:
         """The zone that delegations lead to, which is not always the one with the longest name."""
-        tops = [z for z in self._public if within(name, z.name) and not self._has_parent(z)]
-        zone = tops[0] if tops else None
+        top = [parent for parent in _ancestors(name) if parent in self._book.public][-1:]
+        zone = self._book.public[top[0]][0] if top else None
         while zone is not None:
             parent = zone
             cuts = [
@@ -38,23 +38,14 @@ class Lookup:
                 return parent
             cut = min(cuts, key=lambda record: len(record.name))
             servers = {value.rstrip(".").lower() for value in cut.values}
-            zone = next(
-                (
-                    z
-                    for z in self._public
-                    if z.name == cut.name and servers & {*map(str.lower, z.name_servers)}
-                ),
-                None,
-            )
+            below = self._book.public.get(cut.name, ())
+            zone = next((z for z in below if servers & {*map(str.lower, z.name_servers)}), None)
         return None
-
-    def _has_parent(self, zone: Zone) -> bool:
-        return any(zone.name != other.name and within(zone.name, other.name) for other in self._public)
 
     def outside(self, name: str) -> list[str]:
         """Addresses of what lies in no zone: balancers, other hosts of the Network, the name servers."""
         bare = name.rstrip(".")
-        if any(bare in map(str.lower, zone.name_servers) for zone in self._public):
+        if bare in self._book.name_servers:
             return [NAME_SERVER_ADDRESS]
         found = self._network.addresses(bare) or self._network.addresses(bare.removeprefix("dualstack."))
         return list(found)

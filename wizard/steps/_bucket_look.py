@@ -48,7 +48,7 @@ def _whose(aws: "Aws", name: str, account: str) -> tuple[str, str]:
     if status == 403 and _head(aws, name)[0] == 200:
         return "taken", region
     try:
-        listed = client.list_buckets()["Buckets"]
+        listed = client.list_buckets(Prefix=name, MaxBuckets=1).get("Buckets", [])
     except FOREIGN:
         return "forbidden", region
     return ("forbidden" if any(found.get("Name") == name for found in listed) else "taken"), region

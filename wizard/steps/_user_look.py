@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wizard.services.aws import Aws
 
 Found = dict[str, Any]
+MOST_AT_ONCE = 1000
 
 
 def look_at_user(services: "Services", wanted: UserAnswers) -> UserFacts:
@@ -174,7 +175,8 @@ def document_of(iam: Any, arn: str, version: str) -> Mapping[str, Any]:
 def _find_elsewhere(seen: _Look, wanted: UserAnswers) -> None:
     """Policy names are unique in an account, whatever their path and case."""
     paginator = seen.aws.client("iam").get_paginator("list_policies")
-    pages = _or_none(seen, "iam:ListPolicies", lambda: list(paginator.paginate(Scope="Local")))
+    asked = paginator.paginate(Scope="Local", PaginationConfig={"PageSize": MOST_AT_ONCE})
+    pages = _or_none(seen, "iam:ListPolicies", lambda: list(asked))
     for page in pages or ():
         for policy in page["Policies"]:
             if policy["PolicyName"].lower() == wanted.policy.lower():

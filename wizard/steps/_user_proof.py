@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -69,7 +70,7 @@ def prove_no_other_bucket(ctx: Context, facts: UserFacts) -> CheckResult:
     others, open_to_all = _other_buckets(ctx), list[str]()
 
     def forbidden() -> bool:
-        if not _is_refused(client.list_buckets):
+        if not _is_refused(partial(client.list_buckets, MaxBuckets=1)):
             raise _too_strong(ctx, facts, "list the account's buckets", "s3:ListAllMyBuckets")
         found = [o for o in others if not _is_refused(partial(client.list_objects_v2, Bucket=o, MaxKeys=1))]
         for other in found:
@@ -205,11 +206,13 @@ def _is_refused(ask: "Callable[[], object]") -> bool:
 def _other_buckets(ctx: Context) -> list[str]:
     """Some other buckets of the account in the same region, none where it may not be asked."""
     aws, own = ctx.services.aws, ctx.answers.bucket.name
+    pages = aws.client("s3").get_paginator("list_buckets")
+    asked = pages.paginate(BucketRegion=aws.region, PaginationConfig={"PageSize": MOST_OTHERS + 1})
+    listed = (found.get("Name", own) for page in asked for found in page.get("Buckets", ()))
     try:
-        listed = aws.client("s3").list_buckets(BucketRegion=aws.region)["Buckets"]
+        return list(islice((name for name in listed if name != own), MOST_OTHERS))
     except FOREIGN:
         return []
-    return [found["Name"] for found in listed if "Name" in found and found["Name"] != own][:MOST_OTHERS]
 
 
 def _is_granted_to_user(ctx: Context, facts: UserFacts, bucket: str, *, is_everywhere: bool) -> bool:

@@ -3,6 +3,7 @@
 from wizard.practice.aws.callers import AwsKeys
 from wizard.practice.aws.gate import Settings
 from wizard.practice.aws.record_sets import RecordSet
-from wizard.practice.aws.server import AwsServer, Seed, Zone
+from wizard.practice.aws.server import AwsServer, Seed
+from wizard.practice.aws.zones import Zone, ZoneBook
 
-__all__ = ["AwsKeys", "AwsServer", "RecordSet", "Seed", "Settings", "Zone"]
+__all__ = ["AwsKeys", "AwsServer", "RecordSet", "Seed", "Settings", "Zone", "ZoneBook"]

@@ -21,6 +21,7 @@ from wizard.practice.aws.calls import Call, read_call
 from wizard.practice.aws.errors import AwsError, error_body
 from wizard.practice.aws.permissions import authorize, needs_of
 from wizard.practice.aws.signatures import check_signature, check_time, read_signature
+from wizard.practice.aws.zones import ZoneShelf
 from wizard.practice.ledger import Ledger
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Account:
     settings: Settings
     prepare_ec2: Callable[[], None]
     changes: dict[str, float] = field(default_factory=dict)
+    zones: ZoneShelf = field(default_factory=ZoneShelf)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def now(self) -> datetime:

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from wizard.practice.aws import moto_parts
 from wizard.practice.aws.callers import user_boundary
-from wizard.practice.aws.route53 import record_sets
+from wizard.practice.aws.zones import record_sets
 
 Tree = dict[str, Any]
 

@@ -1,5 +1,6 @@
 """Route53's zones and record changes: transactional, exact, PENDING for a while; moto keeps the data only."""
 
+import bisect
 import secrets
 import time
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from wizard.practice.aws.calls import Call
 from wizard.practice.aws.errors import AwsError
 from wizard.practice.aws.gate import Account, Mends
 from wizard.practice.aws.record_sets import RecordSet, apply_changes, read_change
+from wizard.practice.aws.zones import ZoneBook, record_sets, reversed_labels
 
 SUFFIXES = ("com", "net", "org", "co.uk")
 
@@ -20,17 +22,18 @@ def _zones(account: Account) -> dict[str, Any]:
     return zones
 
 
+def zone_book(account: Account) -> ZoneBook:
+    """The zones as they are now."""
+    with account.lock:
+        return account.zones.book(_zones(account))
+
+
 def find_zone(account: Account, identifier: str) -> Any:
     zone = _zones(account).get(identifier.rpartition("/")[2])
     if zone is None:
         short = identifier.rpartition("/")[2]
         raise AwsError("NoSuchHostedZone", f"No hosted zone found with ID: {short}", 404)
     return zone
-
-
-def reversed_labels(name: str) -> str:
-    """The order in which Route53 lists names: `www.example.com.` as `com.example.www.`."""
-    return ".".join(reversed(name.lower().rstrip(".").split("."))) + "."
 
 
 def new_name_servers() -> list[str]:
@@ -74,7 +77,7 @@ def new_zone(
         zone.resource_id = "Z" + secrets.token_hex(10).upper()
         _zones(account)[zone.resource_id] = zone
         zone.delegation_set.name_servers = new_name_servers()
-        store(zone, _apex_records(absolute, zone.delegation_set.name_servers))
+        store(account, zone, _apex_records(absolute, zone.delegation_set.name_servers))
     return zone
 
 
@@ -107,28 +110,7 @@ def _apex_records(name: str, servers: list[str]) -> list[RecordSet]:
     ]
 
 
-def record_sets(zone: Any) -> list[RecordSet]:
-    """What the zone holds, in our own terms."""
-    found = []
-    for item in zone.rrsets:
-        alias = item.alias_target or {}
-        found.append(
-            RecordSet(
-                item.name,
-                item.type,
-                int(item.ttl) if item.ttl is not None else None,
-                tuple(item.records or ()),
-                alias.get("DNSName"),
-                alias.get("HostedZoneId"),
-                bool(alias.get("EvaluateTargetHealth")),
-                item.set_identifier,
-                dict(item.practice_extras),
-            )
-        )
-    return found
-
-
-def store(zone: Any, records: Iterable[RecordSet]) -> None:
+def store(account: Account, zone: Any, records: Iterable[RecordSet]) -> None:
     """Gives moto the records that it lists; one assignment, so that readers see all or nothing."""
     make, stored = moto_parts.part("route53.models", "RecordSet"), []
     for record in records:
@@ -149,6 +131,7 @@ def store(zone: Any, records: Iterable[RecordSet]) -> None:
         item.practice_extras = record.extras
         stored.append(item)
     zone.rrsets = stored
+    account.zones.has_changed()
 
 
 def change_records(account: Account, call: Call) -> dict[str, Any]:
@@ -160,7 +143,7 @@ def change_records(account: Account, call: Call) -> dict[str, Any]:
         raise AwsError("InvalidInput", "Invalid request: Expected at least one Change.")
     with account.lock:
         after = apply_changes(zone.name, record_sets(zone), changes, _AliasTargets(account, zone))
-        store(zone, after)
+        store(account, zone, after)
     return {"ChangeInfo": _change_info(account, account.new_change(), batch.get("Comment"))}
 
 
@@ -223,13 +206,13 @@ def zones_by_name(account: Account, call: Call) -> dict[str, Any]:
         most = int(call.arguments.get("maxitems", "100"))
     except ValueError as error:
         raise AwsError("InvalidInput", "MaxItems is not a number.") from error
-    zones = sorted(_zones(account).values(), key=lambda zone: (reversed_labels(zone.name), zone.resource_id))
-    if start:
-        first = (reversed_labels(start), start_id)
-        zones = [zone for zone in zones if (reversed_labels(zone.name), zone.resource_id) >= first]
-    rest = zones[most:]
+    with account.lock:
+        order, stored = zone_book(account).by_reversed_labels, _zones(account)
+        first = bisect.bisect_left(order, (reversed_labels(start), start_id)) if start else 0
+        page = [stored[identifier] for _, identifier in order[first : first + most]]
+        rest = [stored[identifier] for _, identifier in order[first + most : first + most + 1]]
     return {
-        "HostedZones": zones[:most],
+        "HostedZones": page,
         "DNSName": start,
         "HostedZoneId": start_id or None,
         "IsTruncated": bool(rest),
@@ -249,6 +232,7 @@ def delete_zone(account: Account, call: Call) -> dict[str, Any]:
             )
             raise AwsError("HostedZoneNotEmpty", message)
         del _zones(account)[zone.resource_id]
+        account.zones.has_changed()
     return {"ChangeInfo": _change_info(account, account.new_change())}
 
 

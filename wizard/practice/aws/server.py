@@ -10,6 +10,7 @@ from wizard.practice.aws.callers import AwsKeys, Callers, new_keys
 from wizard.practice.aws.gate import Account, Gate, Settings
 from wizard.practice.aws.record_sets import RecordSet
 from wizard.practice.aws.web import make_server
+from wizard.practice.aws.zones import Zone, ZoneBook, record_sets
 from wizard.practice.ledger import Ledger
 from wizard.practice.network import WEB_ADDRESS
 
@@ -18,17 +19,6 @@ OTHER_ACCOUNT = "210987654321"
 TAKEN_BUCKET = "taken-by-someone-else"
 ADMIN_NAME = "practice-admin"
 EVERYTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
-
-
-@dataclass(frozen=True, slots=True)
-class Zone:
-    """A hosted zone as the DNS server reads it; `name` is absolute."""
-
-    id: str
-    name: str
-    is_private: bool
-    name_servers: tuple[str, ...]
-    records: tuple[RecordSet, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +109,7 @@ class AwsServer:
         name = (domain or f"registry.{zone}").rstrip(".") + "."
         record = RecordSet(name, "A", 60, (WEB_ADDRESS,))
         with self._account.lock:
-            route53.store(found, [*route53.record_sets(found), record])
+            route53.store(self._account, found, [*record_sets(found), record])
         return Seed(zone_id, self._node.instance_id)
 
     def add_zone(self, name: str, *, is_private: bool = False) -> str:
@@ -130,17 +120,11 @@ class AwsServer:
 
     def zones(self) -> list[Zone]:
         """The hosted zones as they are now, the first made first."""
-        stored = moto_parts.backend("route53", self.account_number, "").zones
-        return [
-            Zone(
-                zone.resource_id,
-                zone.name,
-                zone.private_zone,
-                tuple(zone.delegation_set.name_servers),
-                tuple(route53.record_sets(zone)),
-            )
-            for zone in list(stored.values())
-        ]
+        return list(self.zone_book().zones)
+
+    def zone_book(self) -> ZoneBook:
+        """The same, to look names up in."""
+        return route53.zone_book(self._account)
 
     def dump(self) -> dict[str, Any]:
         """All that the account owns, canonically; see `inventory`."""
