@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 import tomli_w
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from wizard import rules
@@ -31,6 +31,11 @@ def _ruled(rule: rules.Rule) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def _rehearsal(value: object) -> object:
+    """Yes and no are understood too."""
+    return ("never", "always")[value] if isinstance(value, bool) else value
 
 
 class Table(BaseModel):
@@ -97,8 +102,8 @@ class CertificateAnswers(Table):
         "production", description="production, staging, or the URL of another ACME directory."
     )
     ca_file: str = Field("", description="PEM file of the CA that the ACME server itself uses.")
-    staging_first: bool = Field(
-        default=True, description="Rehearse with the CA's staging directory, where it has one."
+    staging_first: Annotated[Literal["auto", "always", "never"], BeforeValidator(_rehearsal)] = Field(
+        "auto", description="Rehearse with the CA's staging directory; auto: with that of Let's Encrypt."
     )
     webroot: str = Field("", description='Directory of the web server; "manual": the file is shown.')
     http_port: int = Field(

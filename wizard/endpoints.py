@@ -61,10 +61,11 @@ class Endpoints:
         }
         return known.get(answer, answer)
 
-    def staging_of(self, directory: str) -> str:
-        """The directory to rehearse with, "" where none is known."""
+    def staging_of(self, directory: str, wish: str) -> str:
+        """The directory to rehearse with, "" where none is known or wished; "auto" is for Let's Encrypt's."""
         known = {PRODUCTION: STAGING, self.acme_directory: self.acme_staging}
-        return known.get(directory, "")
+        is_wished = wish == "always" or (wish == "auto" and directory == PRODUCTION)
+        return known.get(directory, "") if is_wished else ""
 
     def proxy_for(self, scheme: str, host: str) -> str:
         """The proxy's URL for a host, "" where it is to be reached directly (NO_PROXY, none set)."""

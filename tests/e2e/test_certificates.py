@@ -69,6 +69,21 @@ def test_each_method_ends_proven(program: Program, tmp_path: Path, method: str) 
 
 
 @pytest.mark.usefixtures("taken_back")
+@pytest.mark.parametrize("wish", ["always", "auto"])
+def test_a_rehearsal_asks_staging_first_and_only_where_it_is_wished(
+    program: Program, tmp_path: Path, wish: str
+) -> None:
+    before = len(program.mutations())
+    path = answers(tmp_path / "answers.toml", method="dns-route53", staging_first=wish)
+    applied(program, path)
+    asked = [each.split() for each in program.mutations()[before:] if each.startswith("acme")]
+    issuance = ["newAccount", "newOrder", "challenge", "finalize"]
+    staging = [["acme-staging", "POST", each] for each in issuance] if wish == "always" else []
+    assert asked == [*staging, *(["acme", "POST", each] for each in issuance)]
+    nothing_to_do(program, path)
+
+
+@pytest.mark.usefixtures("taken_back")
 def test_an_imported_pair_ends_proven(program: Program, tmp_path: Path) -> None:
     """The pair is one that the practice CA has issued before."""
     applied(program, answers(tmp_path / "first.toml", method="dns-route53"))

@@ -29,6 +29,7 @@ def test_env_names_all_that_the_contract_promises(program: Program) -> None:
         "AWS_DEFAULT_REGION",
         "KUBECONFIG",
         "KUBE_REGISTRY_ACME_DIRECTORY",
+        "KUBE_REGISTRY_ACME_STAGING",
         "KUBE_REGISTRY_CA_FILE",
         "REQUESTS_CA_BUNDLE",
         "KUBE_REGISTRY_NAMESERVER",

@@ -84,7 +84,8 @@ class World:
         self.acme = AcmeServer(
             authority, self.dns.resolve, self.network, self.ledger, txt=self.dns.txt, caa=self.dns.caa
         )
-        for server in (self.web, self.proxy, self.acme):
+        self.acme_staging = self._staging(authority)
+        for server in (self.web, self.proxy, self.acme, self.acme_staging):
             self._up(server)
         self._start_cluster(authority, seed.instance_id)
         self.control = ControlServer(self._routes(), self._token)
@@ -93,6 +94,19 @@ class World:
         self._announce()
         # The first question about instances or balancers costs moto a second: better now than then.
         threading.Thread(target=self.aws.warm_up, name="warm-up", daemon=True).start()
+
+    def _staging(self, authority: Authority) -> AcmeServer:
+        """As Let's Encrypt's: nobody trusts the root of what it issues."""
+        return AcmeServer(
+            Authority(),
+            self.dns.resolve,
+            self.network,
+            self.ledger,
+            txt=self.dns.txt,
+            caa=self.dns.caa,
+            name="acme-staging",
+            served_by=authority,
+        )
 
     def _start_cluster(self, authority: Authority, instance_id: str) -> None:
         ports = PodPorts()
@@ -172,6 +186,7 @@ class World:
             "AWS_EC2_METADATA_DISABLED": "true",
             "KUBECONFIG": str(files / "kubeconfig"),
             "KUBE_REGISTRY_ACME_DIRECTORY": self.acme.directory_url,
+            "KUBE_REGISTRY_ACME_STAGING": self.acme_staging.directory_url,
             "KUBE_REGISTRY_CA_FILE": str(files / "root.pem"),
             "SSL_CERT_FILE": str(files / "root.pem"),
             "REQUESTS_CA_BUNDLE": str(files / "root.pem"),  # certbot looks at no other
@@ -200,6 +215,7 @@ class World:
                 "aws": self.aws.url,
                 "kubernetes": self.cluster.url,
                 "acme": self.acme.directory_url,
+                "acme-staging": self.acme_staging.directory_url,
                 "dns": f"127.0.0.1:{self.dns.port}",
                 "proxy": self.proxy.url,
                 "webroot": str(self._files / "webroot"),

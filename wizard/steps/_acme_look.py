@@ -66,7 +66,7 @@ def _present(ctx: Context) -> CertificateFacts:
     uri, account_directory = account_in(account)
     wanted, endpoints = ctx.answers.certificate, ctx.services.endpoints
     directory = endpoints.directory(wanted.directory)
-    staging = endpoints.staging_of(directory) if wanted.staging_first else ""
+    staging = endpoints.staging_of(directory, wanted.staging_first)
     return CertificateFacts(
         secret=found.facts if found else SecretFacts(name=names.CERTIFICATE_SECRET),
         chain=chain,

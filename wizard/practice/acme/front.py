@@ -24,8 +24,9 @@ TERMS = b"The practice authority promises nothing. Trust its root nowhere but in
 class Front:
     """`answer` never raises: what is wrong with a request becomes a problem, what is wrong here a 500."""
 
-    def __init__(self, desk: Desk, ledger: Ledger) -> None:
+    def __init__(self, desk: Desk, ledger: Ledger, name: str) -> None:
         self._desk = desk
+        self._name = name
         self._ledger = ledger
         self._nonces = Nonces()
         self._signed = signed_routes(desk)
@@ -57,7 +58,7 @@ class Front:
 
     def refuse(self, status: int, why: str) -> Response:
         """For requests that are no HTTP or too large to read."""
-        self._ledger.record("acme", "-", "malformed", is_mutating=False)
+        self._ledger.record(self._name, "-", "malformed", is_mutating=False)
         return _encoded(self._refusal(Problem("malformed", why, status=status)))
 
     def _refusal(self, problem: Problem) -> Response:
@@ -67,7 +68,7 @@ class Front:
     def _route(self, method: str, path: str, content_type: str, body: bytes) -> Response:
         kind, *rest = path.removeprefix("/").split("/")
         if kind in self._open:
-            self._ledger.record("acme", method, kind, is_mutating=False)
+            self._ledger.record(self._name, method, kind, is_mutating=False)
             if method not in {"GET", "HEAD"}:
                 raise _not_allowed("GET, HEAD")
             self._check_outage(kind)
@@ -75,10 +76,10 @@ class Front:
             return self._open[kind](method, rest)
         route = self._signed.get(kind)
         if route is None or len(rest) not in route.parts or "" in rest:
-            self._ledger.record("acme", method, "unknown", is_mutating=False)
+            self._ledger.record(self._name, method, "unknown", is_mutating=False)
             raise Problem("malformed", NOT_FOUND, status=404)
         if method != "POST":
-            self._ledger.record("acme", method, kind, is_mutating=False)
+            self._ledger.record(self._name, method, kind, is_mutating=False)
             raise _not_allowed("POST")
         return self._answer_signed(route, path, rest, content_type, body)
 
@@ -95,7 +96,7 @@ class Front:
             what = route.kind
         finally:
             method = "POST-as-GET" if what == route.kind and request.payload is None else "POST"
-            self._ledger.record("acme", method, what, is_mutating=is_mutating)
+            self._ledger.record(self._name, method, what, is_mutating=is_mutating)
         with self._desk.state.lock:
             return call(route, request, rest)
 

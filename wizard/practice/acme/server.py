@@ -42,8 +42,11 @@ class AcmeServer:
         txt: Txt | None = None,
         caa: Caa | None = None,
         settings: AcmeSettings | None = None,
+        name: str = "acme",
+        served_by: Authority | None = None,
     ) -> None:
         self.settings = settings or AcmeSettings()
+        self._name, self._served_by = name, served_by or authority
         self.log: list[LogEntry] = []
         self._authority = authority
         self._ledger = ledger
@@ -79,8 +82,8 @@ class AcmeServer:
     def start(self) -> None:
         if self._background:
             return
-        context = self._authority.server_context(["127.0.0.1", "localhost"])
-        self._listener = Listener("acme", self._serve, context=context)
+        context = self._served_by.server_context(["127.0.0.1", "localhost"])
+        self._listener = Listener(self._name, self._serve, context=context)
         self._listener.start()
         urls = Urls(f"https://127.0.0.1:{self._listener.port}")
         self._background = Background()
@@ -94,7 +97,7 @@ class AcmeServer:
             background=self._background,
             log=self.log,
         )
-        self._front = Front(desk, self._ledger)
+        self._front = Front(desk, self._ledger, self._name)
 
     def stop(self) -> None:
         if self._background and self._listener:

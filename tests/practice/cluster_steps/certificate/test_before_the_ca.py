@@ -164,12 +164,12 @@ def kinds(server: AcmeServer) -> list[str]:
 
 @pytest.mark.parametrize("method", ["webroot", "dns-route53"])
 def test_staging_comes_first(rig_for: MakeRig, world: World, staging: AcmeServer, method: str) -> None:
-    rig = rig_for(method=method)
+    rig = rig_for(method=method, staging_first="always")
     plan = rig.run(STEP)
     actions = [change.action for change in plan.changes]
     assert actions == ["rehearse-issuance", "register-account", "issue-certificate"]
     assert kinds(staging) == kinds(world.acme) == ["account", "order", "issued"]
-    assert rig_for(method=method).plan(STEP) == Plan()
+    assert rig_for(method=method, staging_first="always").plan(STEP) == Plan()
     told = rig.undo(STEP)
     assert "nothing to take back" in told[2]
 
@@ -178,24 +178,25 @@ def test_a_rehearsal_that_fails_costs_nothing_that_counts(
     rig_for: MakeRig, world: World, staging: AcmeServer
 ) -> None:
     staging.settings.rejected_names = {DOMAIN}
-    assert refusal(lambda: issue(rig_for())) == "acme-rejected-identifier"
+    assert refusal(lambda: issue(rig_for(staging_first="always"))) == "acme-rejected-identifier"
     assert kinds(world.acme) == []
     staging.settings.rejected_names = set()
-    rig_for().run(STEP)
+    rig_for(staging_first="always").run(STEP)
     assert kinds(world.acme) == ["account", "order", "issued"]
 
 
 def test_a_rehearsal_that_was_killed_is_gone_on_with(
     rig_for: MakeRig, world: World, staging: AcmeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crash_at(monkeypatch, rig_for(), "wizard.services.acme.Acme.finalize")
-    rig_for().run(STEP)
+    crash_at(monkeypatch, rig_for(staging_first="always"), "wizard.services.acme.Acme.finalize")
+    rig_for(staging_first="always").run(STEP)
     assert kinds(staging) == kinds(world.acme) == ["account", "order", "issued"]
 
 
 @pytest.mark.usefixtures("staging")
-def test_a_rehearsal_can_be_left_out(rig_for: MakeRig) -> None:
-    plan = rig_for(staging_first=False).plan(STEP)
+@pytest.mark.parametrize("wish", ["auto", "never", False])
+def test_a_rehearsal_is_left_out_with_a_directory_that_stands_in(rig_for: MakeRig, wish: object) -> None:
+    plan = rig_for(staging_first=wish).plan(STEP)
     assert [change.action for change in plan.changes] == ["register-account", "issue-certificate"]
 
 
