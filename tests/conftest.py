@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+PEERS = "tests/peers/"
 FOREIGN = ("AWS_", "KUBE", "XDG_")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
@@ -31,3 +32,16 @@ def _own_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyt
 def state(tmp_path: Path) -> Path:
     """A state root of the test's own."""
     return tmp_path / "state"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How long the peers took, which have a limit of their own, wherever they ran among the others."""
+    done = [
+        report
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.nodeid.startswith(PEERS)
+    ]
+    if done:
+        took_s = sum(report.duration for report in done)
+        terminalreporter.write_line(f"{PEERS}: {took_s:.0f} s in all, which the workers share")
