@@ -67,9 +67,11 @@ def as_json(around: dict[str, Any], rows: Sequence[Row]) -> str:
 
 
 def into_readme(text: str, table: str) -> str:
-    """The README's text with the figures made anew."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
+    """The README's text with the figures made anew; ValueError where it has no one place for them."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end) or BEGIN in rest or END in before + after:
+        raise ValueError(f"README.md needs {BEGIN} and, after it, {END}: once each.")
     figures = table.partition("\n\n")[2]
     return f"{before}{BEGIN}\n\n{figures}\n{END}{after}"
 
