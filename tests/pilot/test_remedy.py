@@ -1,13 +1,24 @@
 """One button for the fix where the wizard can do it, and the raw error on demand."""
 
-from textual.widgets import Button, Input, Static
+from textual.widgets import Button, Input, Select, Static
 
-from screens.messages import Looked
+from screens.messages import Looked, Opened
 from screens.modals import RawModal
 from screens.remedy import RemedyBar
-from tests.pilot.test_screens import Running, app_of, label, look, pilot, session_of, shown, step_of, until
+from tests.pilot.test_screens import (
+    CHANGE,
+    Running,
+    app_of,
+    label,
+    look,
+    pilot,
+    session_of,
+    shown,
+    step_of,
+    until,
+)
 from wizard.errors import Problem, Remedy
-from wizard.events import CheckFinished, CheckStatus, StepId, StepStarted, StepStatus
+from wizard.events import CheckFinished, CheckStatus, PlanMade, StepId, StepStarted, StepStatus
 
 __all__ = ["pilot"]
 ELSEWHERE = Problem(
@@ -96,3 +107,25 @@ async def test_the_raw_error_is_folded_and_can_be_copied(pilot: Running) -> None
     assert "Slow" in pilot.app.clipboard
     await pilot.press("escape")
     assert not isinstance(pilot.app.screen, RawModal)
+
+
+async def test_another_way_to_renew_is_one_press_away(pilot: Running) -> None:
+    """A warning stops nothing, and its button changes the answer only."""
+    pilot.app.post_message(Opened("registry", session_of(pilot).document, StepId.CERTIFICATE))
+    await until(pilot, lambda: step_of(pilot) is StepId.CERTIFICATE and pilot.app.screen.query("#remedy"))
+    warning = Problem(
+        "renewal-fails",
+        "The web server will not be asked any more at the next renewal.",
+        fix='Set certificate.renew_by to "dns-route53".',
+        remedy=Remedy("set", "certificate", "renew_by", "dns-route53"),
+    )
+    plan = PlanMade(StepId.CERTIFICATE, (CHANGE,))
+    pilot.app.post_message(Looked(StepId.CERTIFICATE, plan, None, (warning,)))
+    await until(pilot, lambda: bar(pilot).display)
+    assert label(pilot) == "Apply and verify"
+    assert label(pilot, "remedy") == "Set Renew it by to dns-route53"
+    pilot.app.screen.query_one("#remedy", Button).press()
+    await until(pilot, lambda: session_of(pilot).document["certificate"]["renew_by"] == "dns-route53")
+    shown_way = pilot.app.screen.query_one("#field-certificate-renew-by", Select)
+    await until(pilot, lambda: shown_way.value == "dns-route53")
+    assert session_of(pilot).applied == []
