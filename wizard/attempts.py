@@ -48,10 +48,13 @@ class Attempts:
             finally:
                 os.close(handle)
 
-    def issued(self, directory: str, names: Sequence[str], order: str) -> None:
-        """Counted once an order, however often its certificate is fetched."""
-        if not any(each.get("order") == order for each in self._records(ISSUED, directory)):
-            self.note(ISSUED, directory, names, order=order)
+    def came_of(self, order: str, kind: str, directory: str, names: Sequence[str]) -> None:
+        """ISSUED or FAILED, counted once an order, whichever run learns of it, and how often."""
+        if not self.knows(order, kind, directory):
+            self.note(kind, directory, names, order=order)
+
+    def knows(self, order: str, kind: str, directory: str) -> bool:
+        return any(each.get("order") == order for each in self._records(kind, directory))
 
     def count(self, kind: str, directory: str, names: Sequence[str] = (), *, within: timedelta = WEEK) -> int:
         """Of one kind at one CA within the last time; `names` () is for any."""

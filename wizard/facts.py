@@ -146,7 +146,8 @@ class CertificateFacts(Facts):
 
     `directory` is the URL that the answers mean, `issued_by` and `account_directory` those that the Secrets
     name. What the CA says of itself is asked only where a certificate is needed: None or () otherwise.
-    `found_zone` is the Route53 zone that the domain lies in, `limits` says what is left of the CA's.
+    `found_zone` is the Route53 zone that the domain lies in, "" for none where `is_route53_seen`;
+    `found_webroot` is a directory of a web server here, `limits` says what is left of the CA's.
     """
 
     secret: SecretFacts | None = None
@@ -166,6 +167,8 @@ class CertificateFacts(Facts):
     staging_directory: str = ""
     is_rehearsed: bool = False
     found_zone: str = ""
+    is_route53_seen: bool = False
+    found_webroot: str = ""
     limits: tuple[str, ...] = ()
 
 

@@ -132,7 +132,8 @@ def test_18_redirect_to_another_port(web_server: WebServer) -> None:
 def test_18_stale_ipv6() -> None:
     """On loopback no port 80 of another machine can be staged: the line to it is canned."""
     domain = "registry.example.com"
-    problem = stale_ipv6(session({IPV6: REFUSED}), Endpoints(), Names(Endpoints()), domain, "token")
+    names = Names(Endpoints())
+    problem = stale_ipv6(session({IPV6: REFUSED}), Endpoints(), names, domain, "token", "content").problem
     assert problem is not None
     assert problem.what == f"The AAAA record of {domain} leads to 2001:db8::1, which does not serve the file."
     assert problem.fix == f"Correct or remove the AAAA record of {domain}."

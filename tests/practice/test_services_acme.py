@@ -187,7 +187,10 @@ def test_external_accounts_are_bound(place: Place) -> None:
     without = refusal(lambda: client.register(contact="", external_account=None))
     assert without.problem.code == "acme-external-account-required"
     wrong = refusal(lambda: client.register(contact="", external_account=("customer-8", SecretStr(HMAC))))
-    assert wrong.problem.code == "acme-unauthorized"
+    assert wrong.problem.code == "eab-refused"
+    for key in ("", "c2VjcmV0 LWtl", "c2Vj+mV0", "c2VjcmV0L"):
+        unreadable = refusal(partial(client.register, contact="", external_account=("k", SecretStr(key))))
+        assert unreadable.problem.code == "eab-hmac-unreadable", key
     assert client.register(contact="", external_account=("customer-7", SecretStr(HMAC)))
     client.close()
 

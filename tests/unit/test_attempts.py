@@ -36,7 +36,7 @@ def test_names_are_a_set_and_authorities_are_apart(ledger: Attempts) -> None:
 
 def test_a_certificate_is_counted_once_an_order(ledger: Attempts) -> None:
     for order in ("1", "1", "2"):
-        ledger.issued(HERE, ["a.test"], order)
+        ledger.came_of(order, attempts.ISSUED, HERE, ["a.test"])
     assert ledger.count(attempts.ISSUED, HERE, ["a.test"]) == 2
     assert "certificates for these names: 3 of 5 left this week" in ledger.left(
         HERE, ["a.test"], attempts.PRODUCTION

@@ -85,6 +85,40 @@ def test_each_reason_for_another_is_named(facts: CertificateFacts, reason: str) 
     assert reason in found.changes[0].summary
 
 
+@pytest.mark.parametrize(
+    ("found", "method", "told"),
+    [
+        ({"found_zone": "example.com", "found_webroot": "/srv/http"}, "webroot", "dns-route53"),
+        ({"found_zone": "example.com"}, "standalone", "dns-route53"),
+        ({"found_zone": "example.com"}, "import", "dns-route53"),
+        ({"found_zone": "example.com"}, "dns-route53", ""),
+        ({"found_webroot": "/srv/http"}, "standalone", "webroot"),
+        ({"found_webroot": "/srv/http"}, "webroot", ""),
+        ({"found_webroot": "/srv/http"}, "import", ""),
+        ({}, "webroot", "standalone"),
+        ({}, "standalone", ""),
+        ({}, "import", ""),
+    ],
+)
+def test_the_method_that_fits_what_is_there_is_recommended(
+    found: dict[str, Any], method: str, told: str
+) -> None:
+    """A zone in Route53, a web server here, or nothing; and nothing is said where nobody could look."""
+    facts = replace(NOTHING, is_route53_seen=True, **found)
+    notes = [note for note in plan(facts, method=method).notes if note.startswith("Recommended: ")]
+    assert [note.removeprefix("Recommended: ").partition(",")[0] for note in notes] == (
+        [told] if told else []
+    )
+    if not found.get("found_zone"):
+        unseen = plan(replace(facts, is_route53_seen=False), method=method)
+        assert "Recommended" not in " ".join(unseen.notes)
+
+
+def test_a_web_server_on_another_machine_is_left_alone() -> None:
+    facts = replace(NOTHING, is_route53_seen=True)
+    assert "Recommended" not in " ".join(plan(facts, webroot="manual").notes)
+
+
 def test_one_that_is_due_is_only_told_of() -> None:
     found = plan(replace(RIGHT, is_due=True))
     assert (found.changes, found.blockers, found.consents) == ((), (), ())

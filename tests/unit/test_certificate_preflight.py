@@ -13,12 +13,15 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from wizard.endpoints import Endpoints
+from wizard.events import CheckStatus
 from wizard.services.resolver import Resolver
 from wizard.steps._acme_preflight import look_for, stale_ipv6
 
 DOMAIN, TOKEN, CONTENT = "registry.example.com", "token", "content"
 HERE = f"http://{DOMAIN}/.well-known/acme-challenge/{TOKEN}"
 IPV6 = f"http://[2001:db8::1]/.well-known/acme-challenge/{TOKEN}"
+ELSEWHERE = f"https://www.example.com/.well-known/acme-challenge/{TOKEN}"
+FAR = f"http://www.example.com:8080/.well-known/acme-challenge/{TOKEN}"
 CONNECTION = HTTPConnection("192.0.2.1", 80)
 Found = tuple[int, bytes, Mapping[str, str]] | Exception
 REFUSED = requests.ConnectionError(NewConnectionError(CONNECTION, "[Errno 111] Connection refused"))
@@ -110,15 +113,43 @@ def test_a_redirect_to_tls_that_is_not_trusted_here_is_not_held_against_it() -> 
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("found", "there", "expected"),
     [
-        (REFUSED, "stale-aaaa"),
-        ((404, b"", {}), "stale-aaaa"),
-        ((200, b"content", {}), ""),
-        ((301, b"", {"Location": HERE}), ""),
-        (NO_ROUTE, ""),
+        (REFUSED, None, "The AAAA record of registry.example.com leads to 2001:db8::1"),
+        ((404, b"", {}), None, "answers 404"),
+        ((200, b"welcome", {}), None, "something else than the file"),
+        ((301, b"", {"Location": ELSEWHERE}), (200, b"welcome", {}), f"leads to {ELSEWHERE}, where"),
+        ((301, b"", {"Location": FAR}), (200, b"content", {}), f"leads to {FAR}, where"),
     ],
 )
-def test_an_aaaa_record_that_leads_elsewhere_is_found(found: Found, expected: str) -> None:
-    problem = stale_ipv6(session({IPV6: found}), Endpoints(), Names(Endpoints()), DOMAIN, TOKEN)
-    assert (problem.code if problem else "") == expected
+def test_an_aaaa_record_that_leads_elsewhere_is_found(
+    found: Found, there: Found | None, expected: str
+) -> None:
+    pages = {IPV6: found, **({ELSEWHERE: there, FAR: there} if there else {})}
+    result = stale_ipv6(session(pages), Endpoints(), Names(Endpoints()), DOMAIN, TOKEN, CONTENT)
+    assert result.problem is not None
+    assert result.problem.code == "stale-aaaa"
+    assert expected in str(result.problem)
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "detail"),
+    [
+        ((200, b"content", {}), CheckStatus.PASSED, "2001:db8::1"),
+        ((301, b"", {"Location": ELSEWHERE}), CheckStatus.PASSED, "2001:db8::1"),
+        (NO_ROUTE, CheckStatus.SKIPPED, "this machine has no IPv6"),
+    ],
+)
+def test_an_aaaa_record_that_leads_to_the_file_is_no_hindrance(
+    found: Found, status: CheckStatus, detail: str
+) -> None:
+    pages = {IPV6: found, ELSEWHERE: (200, b"content\n", {})}
+    result = stale_ipv6(session(pages), Endpoints(), Names(Endpoints()), DOMAIN, TOKEN, CONTENT)
+    assert result.status is status
+    assert detail in result.detail
+
+
+def test_behind_a_proxy_no_address_is_tried() -> None:
+    endpoints = Endpoints(proxy="http://proxy.example.com:3128")
+    result = stale_ipv6(session({}), endpoints, Names(endpoints), DOMAIN, TOKEN, CONTENT)
+    assert (result.status, "proxy" in result.detail) == (CheckStatus.SKIPPED, True)

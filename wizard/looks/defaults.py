@@ -1,24 +1,12 @@
 """Sensible first answers, from what is there; "" where nothing speaks for one."""
 
-from pathlib import Path
-
 from wizard.answers import Answers
 from wizard.errors import Refused
 from wizard.looks import lists
 from wizard.looks.doors import Doors
-from wizard.services.webroot import Webroot
+from wizard.services.webroot import usual_webroot
 from wizard.steps.connect.nodes import Nodes
 
-USUAL_WEBROOTS = (
-    "/var/www/html",
-    "/usr/share/nginx/html",
-    "/srv/http",
-    "/var/www/localhost/htdocs",
-    "/srv/www/htdocs",
-    "/usr/local/var/www",
-    "/opt/homebrew/var/www",
-)
-"""Debian and Red Hat, nginx's packages, Arch, Alpine, SUSE, Homebrew on both kinds of Mac."""
 MOST_NODES = 20
 
 
@@ -65,6 +53,4 @@ def domain(answers: Answers, doors: Doors) -> str:
 def webroot(answers: Answers, doors: Doors) -> str:
     """The first of the usual directories that is there and may be written."""
     del answers, doors
-    return next(
-        (root for root in USUAL_WEBROOTS if Path(root).is_dir() and Webroot(root).problem() is None), ""
-    )
+    return usual_webroot()

@@ -140,7 +140,7 @@ _WORDS: dict[str, tuple[str, str, str]] = {
     ),
     "unauthorized": (
         "The CA refuses: not authorised.",
-        "The account may be deactivated, or the external account binding is wrong.",
+        "The account may be deactivated, or what was asked for is another account's.",
         "Delete the Secret registry-acme-account; the next run makes a new account.",
     ),
     "userActionRequired": (
@@ -186,6 +186,27 @@ def not_proven(refusal: Refusal, *, domain: str, kind: str = "http-01") -> Probl
     said = "incorrectResponse" if refusal.kind in {"unauthorized", "malformed"} else refusal.kind
     words = _WORDS.get(said, _OTHER)
     return _problem(refusal, _BY_DNS.get(said, words) if kind == "dns-01" else words, domain)
+
+
+def binding_refused(detail: str, kid: str) -> Problem:
+    """For an account that the CA does not take for one of its customer's (RFC 8555, 7.3.4)."""
+    return Problem(
+        "eab-refused",
+        f"The CA does not take the external account binding with the key ID {kid}.",
+        f"The key ID and the HMAC key do not belong together, or were used up. The CA says: {detail}",
+        "Set [certificate] eab_kid, and KUBE_REGISTRY_EAB_HMAC, to a pair that the CA gives you.",
+        detail,
+    )
+
+
+def hmac_unreadable() -> Problem:
+    """It is not shown: it is a secret, if a mistyped one."""
+    return Problem(
+        "eab-hmac-unreadable",
+        "The HMAC key of the external account binding is not base64url.",
+        "It has letters, digits, - and _ only; something may have been cut off, or copied along.",
+        "Set KUBE_REGISTRY_EAB_HMAC to the HMAC key that the CA gave you with [certificate] eab_kid.",
+    )
 
 
 def _problem(refusal: Refusal, words: tuple[str, str, str], domain: str) -> Problem:

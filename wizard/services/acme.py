@@ -5,6 +5,7 @@ caller that looks at every status can tell why an order stands still.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -26,12 +27,25 @@ from wizard.services import web
 from wizard.services._acme_directory import not_acme, read_directory
 from wizard.services._acme_network import Network, algorithm_of, kind_of, links
 from wizard.services._acme_values import Authorization, Challenge, Directory, Order, RateLimited
-from wizard.services._acme_words import Refusal, not_proven, refused
+from wizard.services._acme_words import Refusal, binding_refused, hmac_unreadable, not_proven, refused
 from wizard.services.certificates import read_key
 
-__all__ = ["Acme", "Authorization", "Challenge", "Directory", "Order", "RateLimited", "read_directory"]
+__all__ = [
+    "Acme",
+    "Authorization",
+    "Challenge",
+    "Directory",
+    "Order",
+    "RateLimited",
+    "hmac_unreadable",
+    "is_hmac_key",
+    "read_directory",
+]
 FOREIGN = (errors.Error, JoseError, requests.RequestException, LookupError, TypeError, ValueError)
 LIMITS = frozenset({"rateLimited", "serverInternal"})
+BASE64URL = re.compile(r"(?:[\w-]{4})*(?:[\w-]{4}|[\w-]{3}=?|[\w-]{2}(?:==)?)", re.ASCII)
+BINDING_REFUSED = frozenset({"unauthorized", "malformed", "externalAccountRequired"})
+"""What CAs answer to a binding that is wrong (RFC 8555, 7.3.4, names no type)."""
 
 
 class Acme:
@@ -62,18 +76,24 @@ class Acme:
         if contact:
             wanted["contact"] = (f"mailto:{contact}",)
         self._net.account = None
+        if external_account:
+            wanted["external_account_binding"] = self._binding(*external_account)
         with self._explained():
-            if external_account:
-                kid, hmac_key = external_account
-                wanted["external_account_binding"] = messages.ExternalAccountBinding.from_data(
-                    self._key.public_key(), kid, hmac_key.get_secret_value(), self._client.directory
-                )
             try:
                 made = self._client.new_account(messages.NewRegistration(**wanted))
             except errors.ConflictError as known:
                 self.use(known.location)
                 return known.location
+            except messages.Error as error:
+                if external_account and kind_of(error) in BINDING_REFUSED:
+                    raise WizardError(binding_refused(_said(error), external_account[0])) from error
+                raise
         return str(made.uri)
+
+    @property
+    def terms(self) -> str:
+        """The address of the CA's terms of service, "" where it names none."""
+        return str(self._client.directory.meta.terms_of_service or "")
 
     def use(self, account_uri: str) -> None:
         """Signs as this account from now on."""
@@ -180,6 +200,14 @@ class Acme:
                 content = each.chall.validation(self._key)
                 yield Challenge(each.chall.typ, domain, each.chall.encode("token"), content, each.uri)
 
+    def _binding(self, kid: str, hmac_key: SecretStr) -> dict[str, Any]:
+        """The account's key, signed with the customer's (RFC 8555, 7.3.4)."""
+        if not is_hmac_key(hmac_key):
+            raise WizardError(hmac_unreadable())
+        return messages.ExternalAccountBinding.from_data(
+            self._key.public_key(), kid, hmac_key.get_secret_value(), self._client.directory
+        )
+
     @property
     def _account_uri(self) -> str:
         return str(self._net.account.uri) if self._net.account else ""
@@ -223,6 +251,11 @@ class _Raw(JSONDeSerializable):
     @classmethod
     def from_json(cls, jobj: Any) -> "_Raw":
         return cls(jobj)
+
+
+def is_hmac_key(hmac_key: SecretStr) -> bool:
+    """Whether it is base64url, as CAs give it; the library skips what is not, and signs with the rest."""
+    return bool(BASE64URL.fullmatch(hmac_key.get_secret_value()))
 
 
 def _jwk(key_pem: bytes) -> JWK:

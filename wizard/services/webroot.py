@@ -11,6 +11,24 @@ from wizard.errors import Problem, WizardError
 WELL_KNOWN = ".well-known/acme-challenge"
 """The path below the webroot; with a slash before it, the path of the URL."""
 
+USUAL_WEBROOTS = (
+    "/var/www/html",
+    "/usr/share/nginx/html",
+    "/srv/http",
+    "/var/www/localhost/htdocs",
+    "/srv/www/htdocs",
+    "/usr/local/var/www",
+    "/opt/homebrew/var/www",
+)
+"""Debian and Red Hat, nginx's packages, Arch, Alpine, SUSE, Homebrew on both kinds of Mac."""
+
+
+def usual_webroot() -> str:
+    """The first of the usual directories that is there and may be written, "" where none is."""
+    return next(
+        (root for root in USUAL_WEBROOTS if Path(root).is_dir() and Webroot(root).problem() is None), ""
+    )
+
 
 class Webroot:
     """Files are 0644 and directories 0755 whatever the umask: the web server is another user."""

@@ -13,7 +13,8 @@ from wizard.services.acme import Acme
 from wizard.services.cluster import SecretContents
 from wizard.step import Change, Context, Receipt
 from wizard.steps._acme_limits import limits_remembered, refuse_if_limited
-from wizard.steps._acme_look import account_in
+from wizard.steps._acme_look import account_in, binding_problem
+from wizard.steps._acme_plan import terms_changed
 from wizard.steps._acme_secret import (
     NEXT_ACCOUNT_KEY,
     PRODUCTION_SLOT,
@@ -34,7 +35,10 @@ def register(ctx: Context, change: Change) -> Receipt:
 
 
 def ensure_account(ctx: Context, directory: str, slot: Slot, *, terms: str = "") -> str:
-    """The account's address; made where the Secret has none for this CA."""
+    """The account's address; made where the Secret has none for this CA.
+
+    `terms` is the address of those that were shown, "" for those that the CA names now.
+    """
     found = ctx.services.cluster.read_secret(names.ACME_ACCOUNT_SECRET)
     uri, known = account_in(found, slot)
     is_same = found is not None and known == directory
@@ -46,7 +50,7 @@ def ensure_account(ctx: Context, directory: str, slot: Slot, *, terms: str = "")
         put_account(ctx, key_pem, slot, {"directory": directory, "uri": ""})
     acme = _client(ctx, directory, key_pem)
     try:
-        uri = _sign_up(ctx, acme, directory)
+        uri, terms = _sign_up(ctx, acme, directory), terms or acme.terms
     finally:
         acme.close()
     put_account(ctx, key_pem, slot, {"directory": directory, "uri": uri, "terms": terms})
@@ -76,8 +80,25 @@ def register_again(ctx: Context, acme: Acme, directory: str, slot: Slot = PRODUC
     uri = _sign_up(ctx, acme, directory)
     found = ctx.services.cluster.read_secret(names.ACME_ACCOUNT_SECRET)
     if found is not None:
-        told = _told(found, slot) | {"directory": directory, "uri": uri}
+        told = _told(found, slot) | {"directory": directory, "uri": uri, "terms": acme.terms}
         put_account(ctx, found.data[slot.key], slot, told)
+
+
+def tell_new_terms(ctx: Context, acme: Acme, slot: Slot) -> None:
+    """A plan has told of them already; a renewal has none."""
+    found = ctx.services.cluster.read_secret(names.ACME_ACCOUNT_SECRET)
+    known = _told(found, slot).get("terms", "") if found else ""
+    planned = ctx.facts.certificate.terms if ctx.facts.certificate else ""
+    if known and acme.terms not in {"", known, planned}:
+        ctx.note(terms_changed(acme.terms))
+
+
+def keep_terms(ctx: Context, acme: Acme, slot: Slot) -> None:
+    """The account has had a certificate under these terms: they are told of no more."""
+    found = ctx.services.cluster.read_secret(names.ACME_ACCOUNT_SECRET)
+    told = _told(found, slot) if found else {}
+    if found is not None and told and acme.terms and told.get("terms") != acme.terms:
+        put_account(ctx, found.data[slot.key], slot, told | {"terms": acme.terms})
 
 
 def change_key(ctx: Context, change: Change) -> Receipt:
@@ -137,6 +158,8 @@ def _client(ctx: Context, directory: str, key_pem: bytes) -> Acme:
 
 def _sign_up(ctx: Context, acme: Acme, directory: str) -> str:
     wanted, ledger = ctx.answers.certificate, Attempts(ctx.journal.path)
+    if wanted.eab_kid and (problem := binding_problem(ctx)):
+        raise WizardError(problem)
     hmac_key = ctx.vault.secret(EAB_HMAC)
     binding = (wanted.eab_kid, hmac_key or SecretStr("")) if wanted.eab_kid else None
     refuse_if_limited(ctx, directory)

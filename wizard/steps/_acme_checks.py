@@ -15,17 +15,20 @@ from wizard.steps._acme_caa import forbidden_by
 from wizard.steps._acme_preflight import UNSURE, look_for, stale_ipv6
 
 ANSWERED = frozenset({"probe-not-found", "probe-wrong-content"})
+WRONG_CLOCK_S, CLOCK_WRONG = 300, "clock-wrong"
 LED_AWAY = frozenset({"probe-redirected", "probe-redirect-loop"})
 
 
 def reading(ctx: Context, kind: str, ca: Directory, account_uri: str) -> tuple[Check, ...]:
     """Those that only ask the DNS; `kind` is the challenge, `account_uri` "" where none is known."""
+    clock = Check("clock", "this machine's clock is right", partial(check_clock, ca))
     caa = Check("caa", "no CAA record forbids this CA", partial(_check_caa, ctx, kind, ca, account_uri))
     if kind == "dns-01":
         from wizard.steps._acme_dns import zone_check
 
-        return zone_check(ctx), caa
+        return clock, zone_check(ctx), caa
     return (
+        clock,
         Check("delegation", "the domain's zone is delegated", partial(_check_delegation, ctx)),
         Check("address", "the domain has an address", partial(_check_address, ctx), after=("delegation",)),
         caa,
@@ -117,10 +120,12 @@ class _Probe:
     def check_ipv6(self) -> CheckResult:
         endpoints, resolver = self._ctx.services.endpoints, self._ctx.services.resolver
         with web.session(endpoints) as session:
-            for name in self._ctx.answers.certificate.names:
-                if problem := stale_ipv6(session, endpoints, resolver, name, self._token):
-                    return CheckResult.failed(problem)
-        return CheckResult.passed()
+            found = [
+                stale_ipv6(session, endpoints, resolver, name, self._token, self._content)
+                for name in self._ctx.answers.certificate.names
+            ]
+        gravest = (CheckStatus.FAILED, CheckStatus.SKIPPED, CheckStatus.PASSED)
+        return min(found, key=lambda result: gravest.index(result.status))
 
     def _judged(self, is_mine: Callable[[str], bool], detail: str) -> CheckResult:
         mine = [problem for problem in self._found() if is_mine(problem.code)]
@@ -137,6 +142,22 @@ class _Probe:
         with web.session(endpoints) as session:
             found = [look_for(session, endpoints, each, self._token, self._content) for each in wanted.names]
         return [problem for problem in found if problem]
+
+
+def check_clock(ca: Directory) -> CheckResult:
+    """By the CA's own; what is issued may not be valid yet here, or due too early."""
+    skew_s = ca.clock_skew_s
+    if abs(skew_s) <= WRONG_CLOCK_S:
+        return CheckResult.passed()
+    way = "ahead" if skew_s > 0 else "behind"
+    return CheckResult.warning(
+        Problem(
+            CLOCK_WRONG,
+            f"This machine's clock is {abs(skew_s) / 60:.0f} minutes {way} of the CA's.",
+            "Whether certificates hold is judged by the clock.",
+            "Set the clock, best by NTP.",
+        )
+    )
 
 
 def _check_delegation(ctx: Context) -> CheckResult:

@@ -1,6 +1,7 @@
 """Brings a certificate in that was got in another way: PEM files or PKCS#12, put in order and completed."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from wizard import names
@@ -65,6 +66,8 @@ def with_files(ctx: Context, facts: CertificateFacts) -> CertificateFacts:
                 "Name the file of the right certificate, or correct the names under [certificate].",
             ),
         )
+    if chain.not_after <= datetime.now(UTC):
+        return _blocked(facts, _ran_out(source, chain.not_after))
     if chain.chain_error:
         return _blocked(
             facts,
@@ -76,6 +79,15 @@ def with_files(ctx: Context, facts: CertificateFacts) -> CertificateFacts:
             ),
         )
     return facts
+
+
+def _ran_out(source: str, not_after: datetime) -> Problem:
+    return Problem(
+        "certificate-expired",
+        f"The certificate in {source} ran out on {not_after:%Y-%m-%d}.",
+        "No client accepts it any more.",
+        "Get the next one from its issuer, and name its file under [certificate].",
+    )
 
 
 def _blocked(facts: CertificateFacts, problem: Problem) -> CertificateFacts:

@@ -17,7 +17,7 @@ from wizard.polling import NotReady
 from wizard.services import certificates
 from wizard.services.acme import Acme, Authorization, Order, RateLimited, read_directory
 from wizard.step import Change, Context, Receipt
-from wizard.steps._acme_account import open_account, register_again
+from wizard.steps._acme_account import keep_terms, open_account, register_again, tell_new_terms
 from wizard.steps._acme_chain import chain_in
 from wizard.steps._acme_checks import reading, require
 from wizard.steps._acme_limits import limits_remembered, refuse_if_limited
@@ -25,6 +25,7 @@ from wizard.steps._acme_methods import Method, clean_after, method_for
 from wizard.steps._acme_secret import PRODUCTION_SLOT, Slot, install, next_key, ready_key
 
 CA_S = 180.0
+OPEN = frozenset({"pending", "ready"})
 LATER = "Run the same command again: it goes on with this order."
 
 
@@ -68,8 +69,10 @@ def obtain(ctx: Context, entry: Entry, wish: Wish) -> Pair:
     """
     acme = open_account(ctx, wish.directory, wish.slot)
     try:
+        tell_new_terms(ctx, acme, wish.slot)
         order = _unfinished(ctx, acme, wish)
         pem, key_pem = _from_order(ctx, acme, entry, order, wish)
+        keep_terms(ctx, acme, wish.slot)
     finally:
         acme.close()
         clean_up(ctx)
@@ -101,16 +104,38 @@ def _already_done(ctx: Context, change: Change) -> ChainFacts | None:
 def _unfinished(ctx: Context, acme: Acme, wish: Wish) -> Order | None:
     """The newest order of an interrupted run, if it can still end in a certificate for the prepared key."""
     for entry in reversed(ctx.journal.standing(StepId.CERTIFICATE)):
-        url, domains = entry.notes.get("order"), entry.notes.get("names")
+        url = entry.notes.get("order")
         if entry.state != "intended" or not url or entry.notes.get("directory") != wish.directory:
             continue
-        order = _looked_up(acme, str(url)) if domains == _sorted_names(ctx) else None
-        return order if order is not None and _is_usable(ctx, acme, order) else None
+        order = _looked_up(acme, str(url))
+        if order is None:
+            return None
+        _count_failure(ctx, acme, order, wish.directory)
+        return order if _is_wanted(ctx, entry, order) and _is_usable(ctx, acme, order) else None
     return None
 
 
-def _sorted_names(ctx: Context) -> list[str]:
-    return sorted(ctx.answers.certificate.names)
+def _wanted(ctx: Context) -> dict[str, object]:
+    """What an order and its signing request are for, as the journal keeps it."""
+    wanted = ctx.answers.certificate
+    return {"names": sorted(wanted.names), "profile": wanted.profile, "key_type": wanted.key_type}
+
+
+def _is_wanted(ctx: Context, entry: Entry, order: Order) -> bool:
+    """An order has no kind of key before its signing request is handed in."""
+    wanted = _wanted(ctx)
+    if order.status in OPEN:
+        wanted.pop("key_type")
+    return all(entry.notes.get(key, value) == value for key, value in wanted.items())
+
+
+def _count_failure(ctx: Context, acme: Acme, order: Order, directory: str) -> None:
+    """What the CA has found after the run was cut off: it counts all the same."""
+    ledger = Attempts(ctx.journal.path)
+    if order.status != "invalid" or ledger.knows(order.url, attempts.FAILED, directory):
+        return
+    if any(acme.authorization(url).status == "invalid" for url in order.authorizations):
+        ledger.came_of(order.url, attempts.FAILED, directory, order.domains)
 
 
 def _looked_up(acme: Acme, url: str) -> Order | None:
@@ -123,7 +148,7 @@ def _looked_up(acme: Acme, url: str) -> Order | None:
 
 
 def _is_usable(ctx: Context, acme: Acme, order: Order) -> bool:
-    if order.status in {"pending", "ready"}:
+    if order.status in OPEN:
         return True
     key_pem = next_key(ctx)
     if order.status == "processing":
@@ -147,7 +172,7 @@ def _from_order(
         with limits_remembered(ctx, wish.directory):
             if order is None:
                 order = _new_order(ctx, acme, wish, ledger)
-            entry.note(order=order.url, directory=wish.directory, names=_sorted_names(ctx))
+            entry.note(order=order.url, directory=wish.directory, **_wanted(ctx))
             if order.status == "pending":
                 _prove(ctx, acme, method, order, wish)
     finally:
@@ -189,7 +214,7 @@ def _prove(ctx: Context, acme: Acme, method: Method, order: Order, wish: Wish) -
     for url in order.authorizations:
         found = acme.authorization(url)
         if found.status != "pending":
-            _must_be_valid(ctx, found, wish)
+            _must_be_valid(ctx, found, order, wish)
             continue
         challenge = next((each for each in found.challenges if each.kind == method.kind), None)
         if challenge is None:
@@ -200,23 +225,30 @@ def _prove(ctx: Context, acme: Acme, method: Method, order: Order, wish: Wish) -
     for challenge in pending.values():
         acme.answer(challenge)
     for url, challenge in pending.items():
-        _must_be_valid(ctx, _judgement(ctx, acme, url, challenge.domain), wish)
+        _must_be_valid(ctx, _judgement(ctx, acme, url, challenge.domain), order, wish)
 
 
 def _judgement(ctx: Context, acme: Acme, url: str, domain: str) -> Authorization:
+    not_before = datetime.now(UTC)
+
     def looked() -> Authorization:
+        nonlocal not_before
+        if datetime.now(UTC) < not_before:
+            raise NotReady("the CA asked for a moment")
         seen = acme.authorization(url)
         if seen.status == "pending":
+            not_before = acme.wait_until or not_before
             raise NotReady("the CA has not looked yet")
         return seen
 
     return ctx.wait(looked, what=f"the CA to look at {domain}", deadline_s=CA_S, every_s=0.05, fix=LATER)
 
 
-def _must_be_valid(ctx: Context, found: Authorization, wish: Wish) -> None:
+def _must_be_valid(ctx: Context, found: Authorization, order: Order, wish: Wish) -> None:
     if found.status == "valid":
         return
-    Attempts(ctx.journal.path).note(attempts.FAILED, wish.directory, ctx.answers.certificate.names)
+    if found.status == "invalid":
+        Attempts(ctx.journal.path).came_of(order.url, attempts.FAILED, wish.directory, order.domains)
     raise WizardError(found.problem or _ended(f"The proof for {found.domain}", found.status))
 
 
@@ -238,7 +270,7 @@ def _finished(ctx: Context, acme: Acme, order: Order, request: bytes, wish: Wish
     order = ctx.wait(issued, what="the CA to issue the certificate", deadline_s=CA_S, every_s=0.05, fix=LATER)
     if order.status != "valid" or not order.certificate_url:
         raise WizardError(order.problem or _ended("The order", order.status))
-    Attempts(ctx.journal.path).issued(wish.directory, order.domains, order.url)
+    Attempts(ctx.journal.path).came_of(order.url, attempts.ISSUED, wish.directory, order.domains)
     return _chosen(ctx, acme, order)
 
 

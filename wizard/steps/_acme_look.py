@@ -22,7 +22,6 @@ from wizard.steps._acme_methods import MANUAL, kind_of
 from wizard.steps._acme_plan import REHEARSE, needs_account, why_needed
 from wizard.steps._acme_secret import PRODUCTION_SLOT, Slot
 
-WRONG_CLOCK_S = 300
 REHEARSAL_HOLDS = timedelta(days=7)
 Learn = Callable[[CertificateFacts], CertificateFacts]
 
@@ -31,7 +30,8 @@ def look(ctx: Context) -> CertificateFacts:
     """Two requests where the certificate is right; the CA and the domain are asked only where it is not."""
     facts = _present(ctx)
     if ctx.answers.certificate.method == "import":
-        return with_files(ctx, facts)
+        facts = with_files(ctx, facts)
+        return _ask_route53(ctx)(facts) if why_needed(ctx.answers, facts) else facts
     if not why_needed(ctx.answers, facts):
         return facts
     wanted: list[Callable[[], Learn]] = [
@@ -117,8 +117,6 @@ def _ask_ca(ctx: Context, facts: CertificateFacts) -> Learn:
     results = side_by_side([partial(leniently, ctx, check) for check in checks])
     problems = [each.problem for each in results if each.status is CheckStatus.FAILED and each.problem]
     warnings = [each.problem for each in results if each.status is CheckStatus.WARNING and each.problem]
-    if abs(found.clock_skew_s) > WRONG_CLOCK_S:
-        warnings.append(_wrong_clock(found.clock_skew_s))
     return lambda facts: replace(
         facts,
         terms=found.terms,
@@ -137,29 +135,41 @@ def _ask_route53(ctx: Context) -> Learn:
         found = zones_above(ctx.services.dns_aws, ctx.answers.certificate.domain)
     except WizardError:
         return lambda facts: facts
-    return lambda facts: replace(facts, found_zone=found[0].name if found else "")
+    zone = found[0].name if found else ""
+    return lambda facts: replace(facts, found_zone=zone, is_route53_seen=True)
 
 
 def _try_webroot(ctx: Context) -> Learn:
-    from wizard.services.webroot import Webroot
+    """Whether the one of the answers will do; where they name none, whether a usual one is here."""
+    from wizard.services.webroot import Webroot, usual_webroot
 
     wanted = ctx.answers.certificate
-    is_used = wanted.method == "webroot" and wanted.webroot not in {"", MANUAL}
-    problem = Webroot(wanted.webroot).problem() if is_used else None
-    return partial(blocked, problem=problem) if problem else lambda facts: facts
+    named = wanted.webroot if wanted.webroot != MANUAL else ""
+    problem = Webroot(named).problem() if named else None
+    if problem and wanted.method == "webroot":
+        return partial(blocked, problem=problem)
+    found = named if named and not problem else usual_webroot()
+    return lambda facts: replace(facts, found_webroot=found)
 
 
 def _try_binding(ctx: Context, facts: CertificateFacts) -> Learn:
-    if not (ctx.answers.certificate.eab_kid and needs_account(facts)) or ctx.vault.secret(EAB_HMAC):
-        return lambda facts: facts
-    return partial(
-        blocked,
-        problem=Problem(
-            "eab-hmac-missing",
-            "The HMAC key of the external account binding is not known.",
-            "It is a secret, so it does not stand in the answers.",
-            f"Set {EAB_HMAC} to the HMAC key that the CA gave you with the key ID.",
-        ),
+    is_used = ctx.answers.certificate.eab_kid and needs_account(facts)
+    problem = binding_problem(ctx) if is_used else None
+    return partial(blocked, problem=problem) if problem else lambda facts: facts
+
+
+def binding_problem(ctx: Context) -> Problem | None:
+    """Why no account can be bound, whatever the CA says; None where one may be."""
+    from wizard.services.acme import hmac_unreadable, is_hmac_key
+
+    hmac_key = ctx.vault.secret(EAB_HMAC)
+    if hmac_key:
+        return None if is_hmac_key(hmac_key) else hmac_unreadable()
+    return Problem(
+        "eab-hmac-missing",
+        "The HMAC key of the external account binding is not known.",
+        "It is a secret, so it does not stand in the answers.",
+        f"Set {EAB_HMAC} to the HMAC key that the CA gave you with [certificate] eab_kid.",
     )
 
 
@@ -177,13 +187,3 @@ def _try_limits(ctx: Context, facts: CertificateFacts) -> Learn:
 
 def blocked(facts: CertificateFacts, problem: Problem) -> CertificateFacts:
     return replace(facts, problems=(*facts.problems, problem))
-
-
-def _wrong_clock(skew_s: float) -> Problem:
-    way = "ahead" if skew_s > 0 else "behind"
-    return Problem(
-        "clock-wrong",
-        f"This machine's clock is {abs(skew_s) / 60:.0f} minutes {way} of the CA's.",
-        "Whether certificates hold is judged by the clock.",
-        "Set the clock, best by NTP.",
-    )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from wizard import names
 from wizard.answers import Answers, CertificateAnswers
-from wizard.errors import Problem
+from wizard.errors import Problem, Remedy
 from wizard.events import Verb
 from wizard.facts import CertificateFacts, SecretFacts
 from wizard.step import Change, Consent, Plan
@@ -19,6 +19,7 @@ ONLY_UNTIL = (
     "A renewal by {} works only until the DNS step has led the name to the load balancer: "
     "port 80 is the balancer's then."
 )
+RENEW_BY_DNS = Remedy("set", "certificate", "renew_by", "dns-route53")
 RENEWS = {
     "dns-route53": BY_DNS,
     "webroot": ONLY_UNTIL.format("webroot"),
@@ -92,8 +93,8 @@ def renewal_hint(wanted: CertificateAnswers) -> str:
 
 def _notes(wanted: CertificateAnswers, facts: CertificateFacts) -> Iterator[str]:
     """Which way is recommended, what each means for renewal, what the CA's limits leave, its terms."""
-    if facts.found_zone and wanted.method != "dns-route53":
-        yield f"Recommended: dns-route53, for the zone {facts.found_zone} is in your Route53. {BY_DNS}"
+    if better := _recommended(wanted, facts):
+        yield better
     yield RENEWS[wanted.method]
     if wanted.method in HTTP_METHODS:
         yield _renewal_way(wanted, facts)
@@ -102,9 +103,50 @@ def _notes(wanted: CertificateAnswers, facts: CertificateFacts) -> Iterator[str]
     if facts.limits:
         yield f"By this setup's own count, of the CA's limits are left: {'; '.join(facts.limits)}."
     if facts.terms and facts.account_terms and facts.terms != facts.account_terms:
-        yield f"The CA's terms of service have changed; whoever goes on agrees to them: {facts.terms}"
+        yield terms_changed(facts.terms)
     elif facts.terms:
         yield f"The CA's terms of service: {facts.terms}"
+
+
+def _recommended(wanted: CertificateAnswers, facts: CertificateFacts) -> str:
+    """By what was found: a zone in Route53, a web server here, or nothing; "" where it is chosen already.
+
+    Who brings a certificate, or has the web server on another machine, knows why.
+    """
+    if wanted.method == "dns-route53":
+        return ""
+    if facts.found_zone:
+        return f"Recommended: dns-route53, for the zone {facts.found_zone} is in your Route53. {BY_DNS}"
+    is_decided = wanted.method == "import" or (wanted.method, wanted.webroot) == ("webroot", "manual")
+    if is_decided or not facts.is_route53_seen:
+        return ""
+    if facts.found_webroot:
+        way = f"webroot, for a web server's directory is here: {facts.found_webroot}"
+        return "" if wanted.method == "webroot" else f"Recommended: {way}."
+    return (
+        ""
+        if wanted.method == "standalone"
+        else "Recommended: standalone, for neither a zone in Route53 nor a web server's directory was found: "
+        "the wizard itself answers the CA on port 80."
+    )
+
+
+def undecided(wanted: CertificateAnswers) -> Problem | None:
+    """For a way that ends with the DNS step where nobody has said that it is meant; else None."""
+    if wanted.method not in HTTP_METHODS or wanted.renew_by:
+        return None
+    return Problem(
+        "renewal-undecided",
+        "How the certificate will be renewed is not decided yet.",
+        ONLY_UNTIL.format(wanted.method),
+        'Set [certificate] renew_by = "dns-route53" where the zone is in Route53.',
+        remedy=RENEW_BY_DNS,
+    )
+
+
+def terms_changed(terms: str) -> str:
+    """The sentence for terms that the account has not agreed to yet; `terms` is their address."""
+    return f"The CA's terms of service have changed; whoever goes on agrees to them: {terms}"
 
 
 def _renewal_way(wanted: CertificateAnswers, facts: CertificateFacts) -> str:

@@ -1,7 +1,8 @@
 """Fetches a challenge's file as the CA will, and says in a sentence why that fails."""
 
 from dataclasses import replace
-from urllib.parse import urlsplit
+from http import HTTPStatus
+from urllib.parse import urljoin, urlsplit
 
 import requests
 
@@ -10,6 +11,7 @@ from wizard.errors import Problem, Unreachable
 from wizard.services import web
 from wizard.services.resolver import Resolver
 from wizard.services.webroot import WELL_KNOWN
+from wizard.step import CheckResult
 
 UNSURE = "probe-unsure"
 """The code of a problem that the CA may not have."""
@@ -28,7 +30,12 @@ def look_for(
 
     Redirects to ports 80 and 443 are followed, as a CA does (RFC 8555, 8.3).
     """
-    url = f"http://{domain}/{WELL_KNOWN}/{token}"
+    return _look_at(session, endpoints, domain, f"http://{domain}/{WELL_KNOWN}/{token}", content)
+
+
+def _look_at(
+    session: requests.Session, endpoints: Endpoints, domain: str, url: str, content: str
+) -> Problem | None:
     try:
         with session.get(url, stream=True) as answer:
             body = answer.raw.read(LONGEST_FILE, decode_content=True)
@@ -42,37 +49,64 @@ def look_for(
 
 
 def stale_ipv6(
-    session: requests.Session, endpoints: Endpoints, resolver: Resolver, domain: str, token: str
-) -> Problem | None:
+    session: requests.Session,
+    endpoints: Endpoints,
+    resolver: Resolver,
+    domain: str,
+    token: str,
+    content: str,
+) -> CheckResult:
     """A CA prefers IPv6: an AAAA record that leads elsewhere fails the challenge, though browsers cope.
 
-    Says nothing where this machine has no IPv6, or a proxy stands in between.
+    Skipped where this machine has no IPv6, or a proxy stands in between, which chooses the address.
     """
-    if endpoints.proxy_for("http", domain):
-        return None
     try:
         addresses = resolver.lookup(domain, "AAAA")
-    except Unreachable:
-        return None
+    except Unreachable as error:
+        return CheckResult.skipped(f"Not tried: {error.problem.what}")
+    if not addresses:
+        return CheckResult.passed("it has no AAAA record")
+    if any(endpoints.proxy_for("http", host) for host in (domain, *(f"[{each}]" for each in addresses))):
+        return CheckResult.skipped("Not tried: a proxy stands in between, and chooses the address.")
     for address in addresses:
-        url = f"http://[{address}]/{WELL_KNOWN}/{token}"
         try:
-            answer = session.get(url, headers={"Host": domain}, allow_redirects=False)
+            reason = _other_by_address(session, endpoints, domain, address, token, content)
         except requests.RequestException as error:
-            if web.explain(error, url, endpoints).problem.code == "no-route":
-                continue
+            if web.explain(error, f"http://[{address}]/", endpoints).problem.code == "no-route":
+                return CheckResult.skipped("Not tried: this machine has no IPv6.")
             reason = "Nothing answers there on port 80."
-        else:
-            if answer.status_code < 400:
-                continue
-            reason = f"The server there answers {answer.status_code}."
-        return Problem(
-            "stale-aaaa",
-            f"The AAAA record of {domain} leads to {address}, which does not serve the file.",
-            f"{reason} The CA prefers IPv6, so it would fail there.",
-            f"Correct or remove the AAAA record of {domain}.",
-        )
-    return None
+        if reason:
+            return CheckResult.failed(_stale(domain, address, reason))
+    return CheckResult.passed(", ".join(addresses))
+
+
+def _other_by_address(
+    session: requests.Session, endpoints: Endpoints, domain: str, address: str, token: str, content: str
+) -> str:
+    """What is served there in place of the file, as a sentence, "" for the file; raises as requests does."""
+    path = f"/{WELL_KNOWN}/{token}"
+    url = f"http://[{address}]{path}"
+    with session.get(url, headers={"Host": domain}, allow_redirects=False, stream=True) as answer:
+        body = answer.raw.read(LONGEST_FILE, decode_content=True)
+    if answer.status_code == HTTPStatus.OK:
+        is_file = body.strip() == content.encode()
+        return "" if is_file else "The server there answers with something else than the file."
+    target = session.get_redirect_target(answer)
+    if target is None:
+        return f"The server there answers {answer.status_code}."
+    target = urljoin(f"http://{domain}{path}", target)
+    problem = _look_at(session, endpoints, domain, target, content)
+    is_found = problem is None or problem.code == UNSURE
+    return "" if is_found else f"The server there leads to {target}, where the file is not."
+
+
+def _stale(domain: str, address: str, reason: str) -> Problem:
+    return Problem(
+        "stale-aaaa",
+        f"The AAAA record of {domain} leads to {address}, which does not serve the file.",
+        f"{reason} The CA prefers IPv6, so it would fail there.",
+        f"Correct or remove the AAAA record of {domain}.",
+    )
 
 
 def _no_answer(error: requests.RequestException, url: str, domain: str, endpoints: Endpoints) -> Problem:

@@ -7,10 +7,10 @@ from wizard.events import CheckStatus
 from wizard.facts import CertificateFacts
 from wizard.services.acme import read_directory
 from wizard.step import Check, CheckResult, Context
-from wizard.steps._acme_checks import leniently, reaching, reading
+from wizard.steps._acme_checks import CLOCK_WRONG, leniently, reaching, reading
 from wizard.steps._acme_limits import problem_now
 from wizard.steps._acme_methods import MANUAL, kind_of
-from wizard.steps._acme_plan import HTTP_METHODS
+from wizard.steps._acme_plan import HTTP_METHODS, RENEW_BY_DNS
 from wizard.steps._acme_renew import way_of, when_due
 
 
@@ -23,7 +23,10 @@ def upkeep_checks(ctx: Context) -> tuple[Check, ...]:
 
 
 def trouble_of(ctx: Context, way: str, directory: str) -> Problem | None:
-    """The preflight without an order: what would stop a renewal now, as far as reading tells."""
+    """The preflight without an order: what would stop a renewal now, as far as reading tells.
+
+    A wrong clock stops none, but is told where nothing else is.
+    """
     if problem := problem_now(ctx, directory):
         return problem
     wanted, facts = ctx.answers.certificate, ctx.facts.certificate or CertificateFacts()
@@ -32,11 +35,14 @@ def trouble_of(ctx: Context, way: str, directory: str) -> Problem | None:
         checks = (*reading(ctx, kind_of(way), ca, facts.account_uri), *_of_way(ctx, way))
     except WizardError as error:
         return error.problem
+    doubt = None
     for check in checks:
         result = leniently(ctx, check)
         if result.status is CheckStatus.FAILED:
             return result.problem or Problem("preflight-failed", result.detail)
-    return None
+        if result.problem and result.problem.code == CLOCK_WRONG:
+            doubt = result.problem
+    return doubt
 
 
 def _of_way(ctx: Context, way: str) -> tuple[Check, ...]:
@@ -64,6 +70,8 @@ def _check_renewal(ctx: Context, facts: CertificateFacts) -> CheckResult:
     problem = trouble_of(ctx, way, facts.directory)
     if problem is None:
         return CheckResult.passed(f"next on {due.at:%Y-%m-%d} ({word}), by {way}, which works now")
+    if problem.code == CLOCK_WRONG:
+        return CheckResult.warning(problem)
     fix = problem.fix
     if way in HTTP_METHODS:
         fix = f'Set [certificate] renew_by = "dns-route53" where the zone is in Route53; else: {fix}'
@@ -73,6 +81,7 @@ def _check_renewal(ctx: Context, facts: CertificateFacts) -> CheckResult:
         f"{problem.what} {problem.why}".strip(),
         fix,
         problem.raw,
+        RENEW_BY_DNS if way in HTTP_METHODS else None,
     )
     return CheckResult.failed(found) if facts.is_due else CheckResult.warning(found)
 

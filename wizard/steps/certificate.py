@@ -1,5 +1,6 @@
 """Step 4: the certificate for the domain, from a CA by ACME or from files, in a Secret of the cluster."""
 
+from collections.abc import Callable
 from functools import partial
 
 from wizard import names
@@ -11,6 +12,7 @@ from wizard.journal import Entry
 from wizard.step import Change, Check, CheckResult, Context, Plan, Receipt
 from wizard.steps._acme_plan import (
     CHANGE_KEY,
+    HTTP_METHODS,
     ISSUE,
     REGISTER,
     REHEARSE,
@@ -18,6 +20,7 @@ from wizard.steps._acme_plan import (
     RESTORE,
     plan_certificate,
     renewal_hint,
+    undecided,
 )
 
 UPKEEP = frozenset({RENEW, RESTORE, CHANGE_KEY})
@@ -60,12 +63,14 @@ class CertificateStep:
         stored = Check("stored", "certificate and key are in their Secret", partial(_check_stored, facts))
         if facts.chain is None:
             return (stored,)
-        looks = (
+        looks: tuple[tuple[str, str, Callable[[], CheckResult]], ...] = (
             ("key", "the key belongs to the certificate", partial(_check_key, facts.chain)),
             ("names", "the certificate is for the domain", partial(_check_names, ctx, facts.chain)),
             ("chain", "the chain leads to a trusted root", partial(_check_chain, ctx, facts.chain)),
             ("days", "the certificate is not about to run out", partial(_check_days, ctx, facts)),
         )
+        if ctx.answers.certificate.method in HTTP_METHODS:
+            looks += (("renewal-way", "the way of its renewal is decided", partial(_check_way, ctx)),)
         return (stored, *(Check(name, title, run, after=("stored",)) for name, title, run in looks))
 
     def probed(self, answers: Answers, facts: FactBook) -> str:  # noqa: ARG002 - no check of this step writes
@@ -159,13 +164,21 @@ def _check_chain(ctx: Context, chain: ChainFacts) -> CheckResult:
     )
 
 
+def _check_way(ctx: Context) -> CheckResult:
+    if problem := undecided(ctx.answers.certificate):
+        return CheckResult.warning(problem)
+    wanted = ctx.answers.certificate
+    return CheckResult.passed(renewal_hint(wanted) or f"by {wanted.renew_by}")
+
+
 def _check_days(ctx: Context, facts: CertificateFacts) -> CheckResult:
     from datetime import UTC, datetime
 
     assert facts.chain
     left = (facts.chain.not_after - datetime.now(UTC)).days
     if not facts.is_due:
-        hint = renewal_hint(ctx.answers.certificate)
+        wanted = ctx.answers.certificate
+        hint = "" if wanted.method in HTTP_METHODS else renewal_hint(wanted)
         return CheckResult.passed(f"{left} days left; {hint}" if hint else f"{left} days left")
     if facts.is_expired:
         return CheckResult.failed(

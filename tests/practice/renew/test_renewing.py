@@ -9,7 +9,7 @@ import pytest
 from tests.practice.renew.conftest import Finished
 from wizard import names
 from wizard.errors import Refused, WizardError, wizard_error
-from wizard.events import StepId
+from wizard.events import CheckFinished, CheckStatus, StepId
 from wizard.journal import Entry
 from wizard.services import certificates
 from wizard.services.acme import Acme
@@ -170,9 +170,34 @@ def test_a_lost_account_is_made_anew(finished: Finished, *, is_forgotten_by_ca: 
         finished.cluster.write_secret(names.ACME_ACCOUNT_SECRET, lost, setup=finished.answers.setup)
     finished.run().renew()
     assert finished.count("account") == accounts + 1
+    account = json.loads(finished.contents(names.ACME_ACCOUNT_SECRET)[names.ACME_ACCOUNT_FILE])
+    assert account["terms"].startswith("https://")
     assert finished.served() == finished.stored() != former
     finished.run().renew()
     assert finished.count("account") == accounts + 1
+
+
+def test_changed_terms_are_told_once_by_a_renewal(finished: Finished) -> None:
+    """Nobody is asked there: who has set agree_tos is told what it stands for now."""
+    account = finished.contents(names.ACME_ACCOUNT_SECRET)
+    told = json.loads(account[names.ACME_ACCOUNT_FILE])
+    assert told["terms"].startswith("https://")
+    old = {names.ACME_ACCOUNT_FILE: json.dumps(told | {"terms": "https://ca.practice.test/old"}).encode()}
+    finished.cluster.write_secret(names.ACME_ACCOUNT_SECRET, account | old, setup=finished.answers.setup)
+    for times in (1, 0):
+        finished.run().renew()
+        said = [text for text in finished.told if "terms of service have changed" in text]
+        assert len(said) == times
+        assert all(told["terms"] in text for text in said)
+    assert finished.contents(names.ACME_ACCOUNT_SECRET) == account
+
+
+def test_a_wrong_clock_is_told_by_a_renewal(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wizard.services._acme_directory._skew_s", lambda _date: -900.0)
+    finished.run().renew()
+    found = [e for e in finished.events if isinstance(e, CheckFinished) and e.check == "before-clock"]
+    assert [each.status for each in found] == [CheckStatus.WARNING]
+    assert "15 minutes behind" in found[0].detail
 
 
 def test_the_account_goes_on_with_another_key(finished: Finished) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.practice.renew.conftest import Finished
+from wizard.errors import Remedy
 from wizard.events import CheckFinished, CheckStatus
 from wizard.steps._acme_renew import when_due
 
@@ -33,6 +34,15 @@ def test_a_way_that_ended_with_the_dns_step_is_a_warning(finished: Finished, way
     assert found.problem
     assert f"by {way}, would not work now" in found.problem.what
     assert 'renew_by = "dns-route53"' in found.problem.fix
+    assert found.problem.remedy == Remedy("set", "certificate", "renew_by", "dns-route53")
+
+
+def test_a_wrong_clock_is_a_warning(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wizard.services._acme_directory._skew_s", lambda _date: 900.0)
+    found = said(finished)
+    assert found.status is CheckStatus.WARNING
+    assert found.problem
+    assert (found.problem.code, found.problem.fix) == ("clock-wrong", "Set the clock, best by NTP.")
 
 
 def test_an_imported_one_is_renewed_by_hand(finished: Finished) -> None:

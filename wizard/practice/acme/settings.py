@@ -71,6 +71,7 @@ class AcmeSettings:
     - `external_accounts`: key id -> base64url MAC key; when there are any, new accounts need one of them.
     - `validation_delay_s`, `issuance_delay_s`: how long a challenge and an order stay in "processing".
     - `latency_s`: how long every answer takes.
+    - `retry_after_s`: what polls and outages are answered with (Retry-After); nothing takes long here.
     - `fetch_timeout_s`: per connection of http-01.
     - `bad_nonce_share`: 0 to 1, this share of the signed requests is refused with badNonce, evenly spread.
     - `reuse_authorizations`: a name proven by the account is not asked for again.
@@ -88,7 +89,7 @@ class AcmeSettings:
     issuance_delay_s: float = 0.0
     latency_s: float = 0.0
     fetch_timeout_s: float = 10.0
-    retry_after_s: int = 1
+    retry_after_s: int = 0
     bad_nonce_share: float = 0.0
     reuse_authorizations: bool = False
     outages: dict[str, int] = field(default_factory=dict)

@@ -1,6 +1,7 @@
 """What is known before the CA is asked: checks and their overriding, the rehearsal, the count of attempts."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -18,13 +19,16 @@ from tests.practice.cluster_steps.certificate.support import (
     codes,
     crash_at,
     data_of,
+    files,
     issue,
+    pair,
     refusal,
 )
 from wizard import attempts, names
 from wizard.attempts import Attempts
 from wizard.endpoints import Endpoints
-from wizard.events import CheckFinished, CheckStatus
+from wizard.events import CheckFinished, CheckStatus, Noted, StepId
+from wizard.polling import NotReady, wait_until
 from wizard.practice.acme import AcmeServer
 from wizard.practice.acme.settings import Limit
 from wizard.practice.dns import DnsServer
@@ -45,13 +49,15 @@ def before_checks(rig: Any) -> dict[str, CheckStatus]:
 
 # Checks
 
+HTTP_CHECKS = {"clock", "delegation", "address", "caa", "port-80", "redirects", "probe", "stale-aaaa"}
+
 
 @pytest.mark.parametrize(
     ("method", "expected"),
     [
-        ("webroot", {"delegation", "address", "caa", "port-80", "redirects", "probe", "stale-aaaa"}),
-        ("standalone", {"delegation", "address", "caa", "port-80", "redirects", "probe", "stale-aaaa"}),
-        ("dns-route53", {"delegation", "caa"}),
+        ("webroot", HTTP_CHECKS),
+        ("standalone", HTTP_CHECKS),
+        ("dns-route53", {"clock", "delegation", "caa"}),
     ],
 )
 def test_each_is_told_on_its_own(rig_for: MakeRig, method: str, expected: set[str]) -> None:
@@ -134,6 +140,11 @@ def test_a_recommendation_is_made_from_what_was_found(rig_for: MakeRig) -> None:
     decided = " ".join(rig_for(renew_by="dns-route53").plan(STEP).notes)
     assert "It will be renewed by dns-route53" in decided
     assert "Recommended" not in " ".join(rig_for(method="dns-route53").plan(STEP).notes)
+
+
+def test_an_import_is_told_of_a_zone_too(rig_for: MakeRig, authority: Authority, tmp_path: Path) -> None:
+    answers = files(tmp_path, *pair(authority, DOMAIN))
+    assert "Recommended: dns-route53" in " ".join(rig_for(**answers).plan(STEP).notes)
 
 
 # Rehearsal
@@ -271,6 +282,33 @@ def test_the_ledger_holds_no_secret(rig_for: MakeRig, tmp_path: Path, cluster: C
     assert data_of(cluster)[names.PRIVATE_KEY].decode().splitlines()[1] not in path.read_text()
 
 
+def test_a_failure_that_a_killed_run_never_saw_is_counted_once(
+    rig_for: MakeRig, tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CA looks and finds nothing, while nobody is there to learn of it."""
+    world.web.fail(Fault(404))
+    rig = rig_for(overridden=["probe"])
+    crash_at(monkeypatch, rig, "wizard.steps._acme_issue._judgement")
+    until_logged(world, "failed")
+    assert counted(tmp_path, world)["failed"] == 0
+    for _ in range(2):
+        assert refusal(lambda: issue(rig_for(domain="absent.practice.test"))) == "domain-absent"
+        assert counted(tmp_path, world)["failed"] == 1
+    world.web.heal()
+    rig_for().run(STEP)
+    assert counted(tmp_path, world) == {"account": 1, "order": 2, "failed": 1, "issued": 1}
+
+
+def until_logged(world: World, kind: str) -> None:
+    def looked() -> bool:
+        if not any(entry.kind == kind for entry in world.acme.log):
+            raise NotReady(f"no {kind}")
+        return True
+
+    never = threading.Event()
+    wait_until(looked, what=kind, deadline_s=60, step=StepId.CERTIFICATE, emit=lambda _: None, cancel=never)
+
+
 # The account and the chain
 
 
@@ -290,14 +328,22 @@ def test_undo_says_where_the_account_stays(rig_for: MakeRig, world: World) -> No
     assert any("The account stays at the CA" in each for each in told)
 
 
-def test_changed_terms_are_told(rig_for: MakeRig, cluster: Cluster) -> None:
+def test_changed_terms_are_told_until_there_is_a_certificate_under_them(
+    rig_for: MakeRig, cluster: Cluster
+) -> None:
     rig_for().run(STEP)
     account = data_of(cluster, names.ACME_ACCOUNT_SECRET)
     told = json.loads(account[names.ACME_ACCOUNT_FILE]) | {"terms": "https://ca.practice.test/terms-of-old"}
     changed = {**account, names.ACME_ACCOUNT_FILE: json.dumps(told).encode()}
     cluster.write_secret(names.ACME_ACCOUNT_SECRET, changed, setup="registry")
     cluster.delete("v1", "Secret", names.CERTIFICATE_SECRET)
-    assert "terms of service have changed" in " ".join(rig_for().plan(STEP).notes)
+    rig = rig_for()
+    assert "terms of service have changed" in " ".join(rig.plan(STEP).notes)
+    issue(rig)
+    assert not [each for each in rig.events if isinstance(each, Noted) and "terms" in each.text]
+    assert data_of(cluster, names.ACME_ACCOUNT_SECRET) == account
+    cluster.delete("v1", "Secret", names.CERTIFICATE_SECRET)
+    assert "terms of service have changed" not in " ".join(rig_for().plan(STEP).notes)
 
 
 def test_another_chain_is_taken_where_it_is_preferred(

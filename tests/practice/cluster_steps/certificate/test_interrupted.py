@@ -1,6 +1,7 @@
 """The certificate step goes on after a crash, at any point, without a second order."""
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from wizard import names
 from wizard.errors import Cancelled
 from wizard.events import WaitProgress
 from wizard.practice.web import Fault
+from wizard.services import certificates
+from wizard.services.acme import Acme
 from wizard.services.cluster import Cluster
 
 
@@ -71,9 +74,27 @@ def test_an_order_that_failed_is_not_gone_on_with(rig_for: MakeRig, world: World
     assert world.ordered() == 2
 
 
-def test_waiting_for_the_ca_can_be_stopped(rig_for: MakeRig, world: World, cluster: Cluster) -> None:
-    world.acme.settings.issuance_delay_s = 600.0
-    rig = rig_for()
+@pytest.mark.parametrize(
+    ("slow", "asked"), [("validation_delay_s", "authorization"), ("issuance_delay_s", "order")]
+)
+def test_waiting_for_the_ca_can_be_stopped(
+    rig_for: MakeRig,
+    world: World,
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    slow: str,
+    asked: str,
+) -> None:
+    """At once, though the CA wants to be left alone for long; till then it is left alone."""
+    setattr(world.acme.settings, slow, 600.0)
+    world.acme.settings.retry_after_s = 600
+    rig, requests, ask = rig_for(), [], getattr(Acme, asked)
+
+    def counting(acme: Acme, url: str) -> Any:
+        requests.append(url)
+        return ask(acme, url)
+
+    monkeypatch.setattr(Acme, asked, counting)
     made = rig.context
 
     def context(step: Any) -> Any:
@@ -90,7 +111,36 @@ def test_waiting_for_the_ca_can_be_stopped(rig_for: MakeRig, world: World, clust
     with pytest.raises(Cancelled):
         issue(rig)
     assert names.NEXT_PRIVATE_KEY in data_of(cluster)
+    assert len(requests) == {"authorization": 2, "order": 1}[asked]
     assert threading.active_count() < 100
+
+
+@pytest.mark.parametrize(
+    ("changed", "orders"),
+    [
+        ({"profile": "shortlived"}, {"answer": 2, "certificate": 2}),
+        ({"key_type": "ecdsa-p384"}, {"answer": 1, "certificate": 2}),
+    ],
+)
+@pytest.mark.parametrize("at", ["answer", "certificate"])
+def test_an_order_for_something_else_is_left(
+    rig_for: MakeRig,
+    world: World,
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    changed: dict[str, str],
+    orders: dict[str, int],
+    at: str,
+) -> None:
+    """The answers have changed since; only a signing request ties an order to a kind of key."""
+    crash_at(monkeypatch, rig_for(), f"wizard.services.acme.Acme.{at}")
+    rig_for(**changed).run(STEP)
+    assert world.ordered() == orders[at]
+    chain, data = chain_of(cluster), data_of(cluster)
+    assert chain.key_matches
+    assert certificates.key_type(data[names.PRIVATE_KEY]) == changed.get("key_type", "ecdsa-p256")
+    is_short = chain.not_after - chain.not_before < timedelta(days=8)
+    assert is_short == ("profile" in changed)
 
 
 def test_a_change_that_was_carried_out_already_is_not_repeated(rig_for: MakeRig, world: World) -> None:

@@ -22,6 +22,7 @@ from tests.practice.cluster_steps.certificate.support import (
     refusal,
 )
 from wizard import names
+from wizard.errors import Remedy
 from wizard.events import CheckFinished, CheckStatus, FileWanted, Noted, WaitStarted
 from wizard.practice.acme import AcmeServer
 from wizard.practice.dns import DnsServer
@@ -47,8 +48,25 @@ def test_a_certificate_is_got_and_stored(rig_for: MakeRig, cluster: Cluster, wor
     assert (chain.names, chain.key_matches) == ((DOMAIN,), True)
     assert set(data) == {names.CERTIFICATE_KEY, names.PRIVATE_KEY, names.ISSUED_BY}
     assert cluster.secret_facts(names.CERTIFICATE_SECRET).owner == "registry"
-    assert {result.status for result in rig.verify(STEP).values()} == {CheckStatus.PASSED}
+    unwell = {k: v for k, v in rig.verify(STEP).items() if v.status is not CheckStatus.PASSED}
+    assert set(unwell) == {"renewal-way"}
     assert sorted(world.webroot.rglob("*")) == before
+
+
+@pytest.mark.parametrize("way", ["", "webroot", "dns-route53"])
+def test_how_it_is_renewed_is_asked_once_it_is_there(rig_for: MakeRig, way: str) -> None:
+    """Webroot ends with the DNS step: who means it all the same says so."""
+    rig = rig_for(renew_by=way)
+    rig.run(STEP)
+    found = rig.verify(STEP)["renewal-way"]
+    if way:
+        assert found.status is CheckStatus.PASSED
+        assert way in found.detail
+        return
+    assert found.status is CheckStatus.WARNING
+    assert found.problem.code == "renewal-undecided"
+    assert "only until the DNS step" in found.problem.why
+    assert found.problem.remedy == Remedy("set", "certificate", "renew_by", "dns-route53")
 
 
 def test_a_second_run_changes_nothing(

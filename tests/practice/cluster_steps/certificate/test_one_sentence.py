@@ -80,10 +80,10 @@ def forbidden(scene: Scene) -> Problem:
     return scene.told()
 
 
-def bound(**answers: str) -> Callable[[Scene], Problem]:
+def bound(hmac_key: str = "d3Jvbmcta2V5LXdyb25nLWtleS13cm9uZw", **answers: str) -> Callable[[Scene], Problem]:
     def mistake(scene: Scene) -> Problem:
         scene.world.acme.settings.external_accounts = {"kid-1": "c2VjcmV0LWtleS1vZi10aGUtb3BlcmF0b3I"}
-        scene.monkeypatch.setenv("KUBE_REGISTRY_EAB_HMAC", "d3Jvbmcta2V5LXdyb25nLWtleS13cm9uZw")
+        scene.monkeypatch.setenv("KUBE_REGISTRY_EAB_HMAC", hmac_key)
         return scene.told(**answers)
 
     return mistake
@@ -123,23 +123,98 @@ def encrypted(scene: Scene) -> Problem:
     return scene.imported(cert_pem, locked)
 
 
-MISTAKES: dict[str, tuple[Callable[[Scene], Problem], str]] = {
-    "webroot not writable": (lambda s: s.told(webroot="/proc"), "webroot-not-writable"),
-    "port 80 in use": (port_in_use, "port-in-use"),
-    "wrong content": (served(Fault(200, b"welcome")), "probe-wrong-content"),
-    "redirect to elsewhere": (served(Fault(302, location=f"http://{DOMAIN}:8080/x")), "probe-redirected"),
-    "NXDOMAIN": (lambda s: s.told(domain="absent.practice.test"), "domain-absent"),
-    "CAA forbids": (forbidden, "caa-forbids"),
-    "EAB missing": (bound(), "external-account-needed"),
-    "EAB wrong": (bound(eab_kid="kid-1"), "acme-unauthorized"),
-    "rate limited": (limited, "acme-rate-limited"),
-    "clock wrong": (wrong_clock, "clock-wrong"),
-    "directory unreachable": (lambda s: s.told(directory="https://127.0.0.1:9/directory"), "refused"),
-    "not ACME": (lambda s: s.told(directory=s.world.acme.directory_url + "x"), "not-acme"),
-    "key of another certificate": (mismatch, "key-mismatch"),
-    "expired": (expired, "certificate-chain"),
-    "incomplete chain": (incomplete, "certificate-chain"),
-    "encrypted key": (encrypted, "key-encrypted"),
+@dataclass(frozen=True)
+class Told:
+    """A problem's code, and words that must stand in its sentence, its reason and its fix."""
+
+    code: str
+    what: str
+    why: str
+    fix: str
+
+
+MISTAKES: dict[str, tuple[Callable[[Scene], Problem], Told]] = {
+    "webroot not writable": (
+        lambda s: s.told(webroot="/proc"),
+        Told("webroot-not-writable", "/proc", "", 'as a user who may write there, or set webroot = "manual"'),
+    ),
+    "port 80 in use": (
+        port_in_use,
+        Told("port-in-use", "of this machine is in use", "Another program", "Stop that program"),
+    ),
+    "wrong content": (
+        served(Fault(200, b"welcome")),
+        Told("probe-wrong-content", f"{DOMAIN} answers with something else", "Another server", "webroot"),
+    ),
+    "redirect to elsewhere": (
+        served(Fault(302, location=f"http://{DOMAIN}:8080/x")),
+        Told("probe-redirected", "leads elsewhere: to http", "80 and 443 only", "Let the web server answer"),
+    ),
+    "NXDOMAIN": (
+        lambda s: s.told(domain="absent.practice.test"),
+        Told("domain-absent", "absent.practice.test does not exist", "A record", "Create an A record"),
+    ),
+    "CAA forbids": (
+        forbidden,
+        Told("caa-forbids", "CAA", "another-ca.test", "ca.practice.test"),
+    ),
+    "EAB missing": (
+        bound(),
+        Told(
+            "external-account-needed", "only takes accounts that are bound", "HMAC", "eab_kid, and the HMAC"
+        ),
+    ),
+    "EAB wrong": (
+        bound(eab_kid="kid-1"),
+        Told(
+            "eab-refused",
+            "does not take the external account binding with the key ID kid-1",
+            "do not belong together",
+            "eab_kid, and KUBE_REGISTRY_EAB_HMAC",
+        ),
+    ),
+    "EAB of nobody": (
+        bound(eab_kid="kid-9"),
+        Told("eab-refused", "the key ID kid-9", "is not known", "eab_kid, and KUBE_REGISTRY_EAB_HMAC"),
+    ),
+    "EAB not base64": (
+        bound("not base64!", eab_kid="kid-1"),
+        Told("eab-hmac-unreadable", "is not base64url", "cut off", "Set KUBE_REGISTRY_EAB_HMAC"),
+    ),
+    "rate limited": (
+        limited,
+        Told(
+            "acme-rate-limited", "rate limit is reached until 20", "revoking one resets nothing", "Wait until"
+        ),
+    ),
+    "clock wrong": (
+        wrong_clock,
+        Told("clock-wrong", "clock is 15 minutes ahead of the CA's", "judged by the clock", "Set the clock"),
+    ),
+    "directory unreachable": (
+        lambda s: s.told(directory="https://127.0.0.1:9/directory"),
+        Told("refused", "127.0.0.1 cannot be reached", "refused the connection", "listens there"),
+    ),
+    "not ACME": (
+        lambda s: s.told(directory=s.world.acme.directory_url + "x"),
+        Told("not-acme", "does not answer as an ACME server", "another address", "[certificate] directory"),
+    ),
+    "key of another certificate": (
+        mismatch,
+        Told("key-mismatch", "does not belong to the certificate", "", "requested with"),
+    ),
+    "expired": (
+        expired,
+        Told("certificate-expired", "ran out on 20", "No client accepts it", "the next one from its issuer"),
+    ),
+    "incomplete chain": (
+        incomplete,
+        Told("certificate-chain", "Clients would refuse", "", "Put the intermediate certificates after it"),
+    ),
+    "encrypted key": (
+        encrypted,
+        Told("key-encrypted", "", "", "openssl"),
+    ),
 }
 
 
@@ -163,9 +238,12 @@ def is_address(word: str) -> bool:
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_what_is_wrong_is_told_in_one_sentence(scene: Scene, name: str) -> None:
-    mistake, code = MISTAKES[name]
+    mistake, told = MISTAKES[name]
     problem = mistake(scene)
-    assert problem.code == code, problem
+    assert problem.code == told.code, problem
+    assert told.what in problem.what
+    assert told.why in problem.why
+    assert told.fix in problem.fix
     assert problem.what.endswith(".") or is_address(problem.what.rpartition(" ")[2])
     assert "\n" not in problem.what
     assert ". " not in problem.what
