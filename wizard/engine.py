@@ -349,6 +349,7 @@ class Engine:
         self._verify_all(plans)
         if self._keeper.lags():
             self._keeper.update()
+        self._keeper.sweep()
 
     def _carry_out(self, step: StepId, change: Change) -> None:
         if self.cancel.is_set():

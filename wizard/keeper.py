@@ -146,13 +146,33 @@ class Keeper:
         self._journal.ahead = self._push
 
     def remove(self) -> None:
-        """Takes the record away, when nothing is left of what it tells."""
+        """Takes record and lock away, when nothing is left of what they tell; raises where one stays."""
         self._is_open, self._journal.ahead = False, None
         if names.RECORD not in self._without and self.has_copy():
             copy = self._read()
             if copy is not None and copy.setup == self._directory.name:
                 self._services.cluster.delete("v1", "ConfigMap", names.RECORD, uid=copy.uid)
         self._copy = None
+        if (error := self._let_go()) or (error := self._sweep()):
+            raise error
+
+    def sweep(self) -> None:
+        """Takes away a lock that a run of this setup has left, for it was cut off; what stays expires."""
+        if error := self._sweep():
+            self._tell(f"The lock that a former run has left could not be removed: {error.problem}")
+
+    def _sweep(self) -> WizardError | None:
+        """Why it is still there; looked at once more, for the one that was seen may live after all."""
+        if self._lease is not None or self._lease_seen is None:
+            return None
+        self._lease_seen = None
+        try:
+            self._made_lease().clear()
+        except Cancelled:
+            raise
+        except WizardError as error:
+            return error
+        return None
 
     def update(self) -> None:
         """Brings a copy that lags up to date."""
@@ -170,7 +190,7 @@ class Keeper:
         except AccessDenied as error:
             self._do_without(names.LOCK, error)
         else:
-            self._lease = made
+            self._lease, self._lease_seen = made, None
 
     def _check_for_news(self) -> None:
         """What was planned holds only if nobody has changed the setup since it was looked at."""
@@ -201,12 +221,14 @@ class Keeper:
                 self._push()
         finally:
             self._is_open, self._journal.ahead = False, None
-            self._let_go()
+            if error := self._let_go():
+                self._tell(f"The lock in the cluster could not be given back, so it expires: {error.problem}")
+            self.sweep()
 
-    def _let_go(self) -> None:
-        if self._lease is not None:
-            self._lease.release()
-            self._lease = None
+    def _let_go(self) -> WizardError | None:
+        """Why the lock is still there."""
+        held, self._lease = self._lease, None
+        return held.release() if held is not None else None
 
     def _push(self) -> None:
         """One request, none where the copy tells all already; raises Held where the lock was lost."""
@@ -219,7 +241,11 @@ class Keeper:
                 self._write()
             except Conflict:
                 # An answer that was lost, or somebody without the right to Leases.
-                self._copy = self._read()
+                now = self._read()
+                if now is not None and now.setup != self._directory.name:
+                    self._is_open, self._journal.ahead = False, None
+                    raise WizardError(_of_another(now.setup, self._answers.connect.namespace)) from None
+                self._copy = now
                 self.merge()
                 self._write()
             except AccessDenied as error:

@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -84,19 +85,34 @@ class Lease:
         if self._lost:
             raise self._lost
 
-    def release(self) -> None:
-        """Gives it back; where that fails it expires."""
+    def release(self) -> WizardError | None:
+        """Gives it back; where that fails, and why is returned, it expires."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join(END_S)
         with self._lock:
             mine, self._mine = self._mine, None
             if mine is None or self._lost:
-                return
+                return None
             try:
                 self._cluster.delete(API, KIND, names.LOCK, uid=mine["metadata"]["uid"])
-            except WizardError:
-                return
+            except Conflict:
+                return None  # another one has taken it over
+            except WizardError as error:
+                return error
+            return None
+
+    def clear(self) -> None:
+        """Takes away what a run of this setup has left that was cut off; raises as the cluster does."""
+        found = self._cluster.get(API, KIND, names.LOCK)
+        if (
+            found is None
+            or ownership.owner_of_labels(found["metadata"].get("labels")) != self._directory.name
+        ):
+            return
+        if self.blocked_by(found) is None:
+            with suppress(Conflict):
+                self._cluster.delete(API, KIND, names.LOCK, uid=found["metadata"]["uid"])
 
     def _taken_over(self, found: Object | None) -> Object:
         try:

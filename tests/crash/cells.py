@@ -88,6 +88,7 @@ def _after_apply(stand: Stand, reference: Reference, first: Played, again: Playe
         *_odd_end(first),
         *_not_passed(again, is_first=first.ran.code != 0),
         *_differs(stand.inventory(), reference.after),
+        *_still_locked(stand),
         *_leaked(stand, [first, again]),
         *_twice(first, again),
     ]
@@ -110,6 +111,7 @@ def try_first_look(stand: Stand, reference: Reference, cells: Sequence[Cell]) ->
         troubles = [
             *_odd_end(first),
             *_differs(stand.inventory(), reference.before),
+            *_still_locked(stand),
             *_leaked(stand, [first]),
         ]
         if stand.journal():
@@ -121,7 +123,7 @@ def try_first_look(stand: Stand, reference: Reference, cells: Sequence[Cell]) ->
         _heed(cell)
     again = stand.run(APPLY)
     troubles = [*_not_passed(again, is_first=True), *_differs(stand.inventory(), reference.after)]
-    troubles += _leaked(stand, [again])
+    troubles += [*_still_locked(stand), *_leaked(stand, [again])]
     return [replace(verdict, troubles=(*verdict.troubles, *troubles)) for verdict in verdicts]
 
 
@@ -139,6 +141,7 @@ def try_undo(stand: Stand, reference: Reference, cell: Cell) -> Verdict:
         *_odd_end(first),
         *([] if again.ran.code == 0 else [f"the second undo ended with {again.ran.code}: {_why(again)}"]),
         *_differs(stand.inventory(), reference.before),
+        *_still_locked(stand),
         *_leaked(stand, [first, again]),
     ]
     return Verdict(cell, tuple(troubles), first.ran.code, first.script.struck)
@@ -148,7 +151,7 @@ def put_back(stand: Stand, reference: Reference) -> tuple[str, ...]:
     """Undoes what a cell of apply left; what is wrong with it."""
     undone = stand.run(UNDO)
     troubles = [] if undone.ran.code == 0 else [f"undo ended with {undone.ran.code}: {_why(undone)}"]
-    troubles += _differs(stand.inventory(), reference.before)
+    troubles += [*_differs(stand.inventory(), reference.before), *_still_locked(stand)]
     stand.forget()
     return tuple(troubles)
 
@@ -186,6 +189,10 @@ def _differs(found: str, wanted: str) -> list[str]:
     return [
         f"another inventory: more {more[:12]}, less {less[:12]}, {len(here)} lines instead of {len(there)}"
     ]
+
+
+def _still_locked(stand: Stand) -> list[str]:
+    return ["the lock is left in the cluster"] if stand.has_lock() else []
 
 
 def _leaked(stand: Stand, runs: list[Played]) -> list[str]:

@@ -156,6 +156,11 @@ class Stand:
                 evidence.add_tree(directory.name, directory)
         return evidence.leaks(secrets)
 
+    def has_lock(self) -> bool:
+        """Whether a run has left the setup's Lease in the cluster."""
+        found = self._kubernetes("apis/coordination.k8s.io/v1", "leases")
+        return names.LOCK in [each["metadata"]["name"] for each in found["items"]]
+
     def journal(self) -> str:
         """All that was begun, of any setup."""
         return "".join(path.read_text() for path in self.program.state.rglob("journal.jsonl"))
@@ -216,7 +221,7 @@ class Stand:
     def _registry_context(self, leaf: bytes) -> ssl.SSLContext | None:
         """TLS with the key that the cluster holds for this certificate; None where it holds another."""
         if leaf not in self._contexts:
-            data = self._kubernetes(f"secrets/{names.CERTIFICATE_SECRET}").get("data") or {}
+            data = self._kubernetes("api/v1", f"secrets/{names.CERTIFICATE_SECRET}").get("data") or {}
             pem = base64.b64decode(data.get(names.CERTIFICATE_KEY, ""))
             if not pem or x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER) != leaf:
                 return None
@@ -227,10 +232,10 @@ class Stand:
             self._contexts[leaf] = context
         return self._contexts[leaf]
 
-    def _kubernetes(self, path: str) -> dict[str, Any]:
+    def _kubernetes(self, group: str, path: str) -> dict[str, Any]:
         cluster = self._admin["clusters"][0]["cluster"]
         answer = self._session.get(
-            f"{cluster['server']}/api/v1/namespaces/default/{path}",
+            f"{cluster['server']}/{group}/namespaces/default/{path}",
             headers={"Authorization": f"Bearer {self._admin['users'][0]['user']['token']}"},
             verify=self._world["KUBE_REGISTRY_CA_FILE"],
             timeout=10,

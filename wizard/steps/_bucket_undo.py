@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from wizard import ownership
 from wizard.errors import WizardError, wizard_error
-from wizard.names import PROBE_PREFIX
+from wizard.names import PROBE_PREFIX, PROOF_FOLDER
 from wizard.step import Context
 from wizard.steps import _bucket_apply as writing
 from wizard.steps._bucket_look import look_at_bucket
@@ -111,11 +111,14 @@ def _remove(ctx: Context, facts: "BucketFacts", entry: "Entry", delete_bucket: s
     with aws.explained("s3:ListBucketVersions"):
         remove_versions(client, name, PROBE_PREFIX)
         is_empty = _is_empty(client, name)
-    if not is_empty and delete_bucket != name:
+    with aws.explained("s3:ListBucketMultipartUploads"):
+        begun = None if not is_empty else _foreign_upload(client, name)
+    if (begun or not is_empty) and delete_bucket != name:
+        held = f"an unfinished upload to {begun}" if begun else "images"
         raise wizard_error(
             "bucket-not-empty",
-            f"The bucket {name} holds images, so it was kept.",
-            why="Undo deletes stored images only when the bucket is named.",
+            f"The bucket {name} holds {held}, so it was kept.",
+            why="Undo deletes what others have stored only when the bucket is named.",
             fix=f"To delete it with all it holds, run undo again with --delete-bucket {name}",
         )
     removed = 0
@@ -132,6 +135,15 @@ def _remove(ctx: Context, facts: "BucketFacts", entry: "Entry", delete_bucket: s
 def _is_empty(client: "S3Client", name: str) -> bool:
     found = client.list_object_versions(Bucket=name, MaxKeys=1)
     return not found.get("Versions") and not found.get("DeleteMarkers")
+
+
+def _foreign_upload(client: "S3Client", name: str) -> str | None:
+    """The key of an upload that neither a probe nor a proof has begun: it may be somebody's image."""
+    for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=name):
+        for upload in page.get("Uploads", []):
+            if not upload.get("Key", "").startswith((PROBE_PREFIX, PROOF_FOLDER)):
+                return upload.get("Key", "")
+    return None
 
 
 def _abort_uploads(client: "S3Client", name: str) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 END_OF_ARCHIVE = 2 * tarfile.BLOCKSIZE
-REPOSITORY = f"docker/registry/v2/repositories/{names.PROOF_REPOSITORY}/"
+REPOSITORY = names.PROOF_FOLDER
 BATCH = 1000  # S3 DeleteObjects
 
 

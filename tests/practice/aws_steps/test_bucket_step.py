@@ -8,6 +8,7 @@ import pytest
 
 from wizard.errors import Unreachable, WizardError
 from wizard.events import CheckStatus, Verb
+from wizard.names import PROBE_PREFIX, PROOF_FOLDER
 from wizard.ownership import TAG
 from wizard.practice.aws import AwsServer
 from wizard.services.aws import Aws
@@ -304,6 +305,23 @@ class TestUndo:
             "The bucket with-images was deleted with 4 objects."
         ]
         assert rig.plan(STEP).changes[0].action == "create-bucket"
+
+    def test_keeps_an_upload_that_somebody_has_begun(self, make_rig: MakeRig, operator: Aws) -> None:
+        rig = make_rig(wishes("half-pushed"))
+        rig.run(STEP)
+        s3 = operator.client("s3")
+        s3.create_multipart_upload(Bucket="half-pushed", Key=f"{PROOF_FOLDER}_uploads/1/data")
+        s3.create_multipart_upload(Bucket="half-pushed", Key=f"{PROBE_PREFIX}bucket/cut-off")
+        theirs = s3.create_multipart_upload(Bucket="half-pushed", Key="docker/open")
+        before = uploads_in(operator, "half-pushed")
+        with pytest.raises(WizardError) as caught:
+            rig.undo(STEP)
+        assert caught.value.problem.code == "bucket-not-empty"
+        assert "docker/open" in caught.value.problem.what
+        assert "--delete-bucket half-pushed" in caught.value.problem.fix
+        assert uploads_in(operator, "half-pushed") == before
+        s3.abort_multipart_upload(Bucket="half-pushed", Key="docker/open", UploadId=theirs["UploadId"])
+        assert rig.undo(STEP) == ["The bucket half-pushed was deleted."]
 
     def test_may_be_run_again(self, make_rig: MakeRig, operator: Aws) -> None:
         rig = make_rig(wishes("gone-already"))
