@@ -17,6 +17,7 @@ from wizard.events import (
 )
 from wizard.parallel import side_by_side
 from wizard.step import Check, CheckResult
+from wizard.traffic import during
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 GOOD = frozenset({CheckStatus.PASSED, CheckStatus.WARNING})
@@ -85,7 +86,8 @@ def _job(
         emit(CheckStarted(step, check.name, check.title))
         started = time.monotonic()
         try:
-            result = check.run()
+            with during(step):
+                result = check.run()
         except Cancelled:
             raise
         except WizardError as error:

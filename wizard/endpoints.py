@@ -7,11 +7,12 @@ the SDKs themselves.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from wizard.answers import EndpointAnswers
 from wizard.errors import Problem, Refused
+from wizard.traffic import Traffic
 
 PRODUCTION = "https://acme-v02.api.letsencrypt.org/directory"
 STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
@@ -25,7 +26,7 @@ class Endpoints:
 
     `acme_directory` and `acme_staging` stand in for production and staging; `http_listen` is "host:port",
     where the wizard answers for http-01 instead of at every address and the answers' port.
-    `patience` is what every time-out of a request is multiplied by.
+    `patience` is what every time-out of a request is multiplied by; `traffic` is told of each request.
     """
 
     nameservers: tuple[str, ...] = ()
@@ -35,6 +36,7 @@ class Endpoints:
     acme_staging: str = ""
     http_listen: str = ""
     patience: float = 1.0
+    traffic: Traffic = field(default_factory=Traffic, compare=False, repr=False)
 
     @classmethod
     def gather(cls, answers: EndpointAnswers, environ: Mapping[str, str]) -> "Endpoints":

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -21,6 +22,7 @@ from wizard.endpoints import Endpoints
 from wizard.errors import Cancelled, Problem, Refused, WizardError
 from wizard.events import (
     STEPS,
+    VERSION,
     ChangeFailed,
     ChangeFinished,
     ChangeStarted,
@@ -47,6 +49,7 @@ from wizard.services import Services, load
 from wizard.state import SetupDirectory
 from wizard.step import Change, Check, CheckResult, Context, Plan, Step
 from wizard.steps import all_steps
+from wizard.traffic import Request, during
 from wizard.vault import Vault
 
 Value = TypeVar("Value")
@@ -80,6 +83,7 @@ class Engine:
         self.facts = FactBook()
         self.has_changed_anything = False
         self._emit_to = emit
+        services.endpoints.traffic.goes_to(self._heard)
         self._changed_since_read: set[StepId] = set()
         self._sight: Sight | None = None
         self._keep: Callable[[], None] | None = None
@@ -138,7 +142,8 @@ class Engine:
 
         def see(step: Step) -> Callable[[], None]:
             def work() -> None:
-                self.facts.put(step.id, self._guarded(lambda: step.inspect(self._context(step.id))))
+                with during(step.id):
+                    self.facts.put(step.id, self._guarded(lambda: step.inspect(self._context(step.id))))
                 self._changed_since_read.discard(step.id)
                 seen.add(step.id)
 
@@ -264,6 +269,8 @@ class Engine:
         if plan.changes:
             self._read_back(step)
         self._verify(step, has_changed=bool(plan.changes))
+        if step is StepId.HTPASSWD:
+            self.vault.forget_written()
 
     def check(self, *, push: bool = False) -> bool:
         """Every verification that only reads, and the proof with `push`; True if all is well."""
@@ -316,6 +323,7 @@ class Engine:
     def use(self, answers: Answers, services: Services) -> None:
         """Goes on with other answers; what was seen before is forgotten."""
         self.answers, self.services = answers, services
+        services.endpoints.traffic.goes_to(self._heard)
         self.facts = FactBook()
         self._sight = None
         self._keeper.use(answers, services)
@@ -333,8 +341,13 @@ class Engine:
 
     def emit(self, event: Event) -> None:
         """To the reader of this run and to the setup's log."""
-        self.directory.log(to_json(event, datetime.now(UTC).isoformat(timespec="milliseconds")))
+        self.directory.log(to_json(event, _now()))
         self._emit_to(event)
+
+    def _heard(self, request: Request) -> None:
+        """To the setup's log only; what says nothing is left out."""
+        told = {key: value for key, value in asdict(request).items() if value not in {"", 0}}
+        self.directory.log({"v": VERSION, "event": "request", "time": _now(), **told})
 
     # Inside
 
@@ -366,7 +379,7 @@ class Engine:
         self.has_changed_anything = True
         self._changed_since_read.add(step)
         try:
-            with self.journal.intend(step, change) as entry:
+            with during(step), self.journal.intend(step, change) as entry:
                 context = self._context(step)
                 entry.done(self._guarded(lambda: all_steps()[step].apply(context, change, entry)))
         except WizardError as error:
@@ -433,7 +446,8 @@ class Engine:
         return results
 
     def _checks(self, step: StepId) -> tuple[Check, ...]:
-        return self._guarded(lambda: all_steps()[step].verify(self._context(step)))
+        with during(step):
+            return self._guarded(lambda: all_steps()[step].verify(self._context(step)))
 
     def _upkeep(self, step: StepId) -> tuple[Check, ...]:
         """What `check` says besides: whether what has to be done again and again can be done."""
@@ -508,7 +522,8 @@ class Engine:
             raise WizardError(bucket_in_use(entry.change.name, users))
         away = [p for side in homes(entry.step, entry.change.action) if (p := self._away(side))]
         step, context = all_steps()[entry.step], self._context(entry.step)
-        told = self._guarded(lambda: step.undo(context, entry, delete_bucket=delete_bucket))
+        with during(step.id):
+            told = self._guarded(lambda: step.undo(context, entry, delete_bucket=delete_bucket))
         if away:
             raise WizardError(away[0])
         return told
@@ -604,6 +619,10 @@ class Engine:
             raise WizardError(
                 unexpected(error, "Something went wrong that the wizard did not foresee.")
             ) from error
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _unique(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -21,7 +22,7 @@ def side_by_side(jobs: Sequence[Callable[[], Result]]) -> list[Result]:
             errors[number] = error
 
     threads = [
-        threading.Thread(target=work, args=pair, daemon=True, name=f"job-{pair[0]}")
+        threading.Thread(target=copy_context().run, args=(work, *pair), daemon=True, name=f"job-{pair[0]}")
         for pair in enumerate(jobs)
     ]
     for thread in threads:

@@ -55,6 +55,8 @@ class Passwords:
         sys.stderr.write("\nGenerated passwords. They are shown this once; note them now:\n")
         sys.stderr.writelines(f"  {user}: {self._known(user)}\n" for user in users)
         sys.stderr.flush()
+        for user in users:
+            self._vault.forget_shown(user)
 
     def _prepare(self, users: Sequence[str], path: Path) -> None:
         """Refuses a file that exists, as somebody's passwords may be in it, unless this setup wrote it."""

@@ -8,6 +8,8 @@ import json
 import os
 import secrets
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -18,11 +20,14 @@ import platformdirs
 
 from wizard.errors import Held, Problem, Refused
 from wizard.journal import Journal
+from wizard.redaction import without_secrets
 
 if TYPE_CHECKING:
     from wizard.answers import Answers
 
 LARGEST_LOG_BYTES = 5 * 1024 * 1024
+LEFT_AFTER_S = 60.0
+_logging = threading.Lock()
 
 
 def state_root() -> Path:
@@ -31,14 +36,25 @@ def state_root() -> Path:
 
 
 def write_private(path: Path, text: str | bytes) -> None:
-    """Replaces a file at once or not at all, mode 0600; text goes there as UTF-8."""
+    """Replaces a file at once or not at all, mode 0600, and outlasts a power cut; text goes there as UTF-8."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(text.encode() if isinstance(text, str) else text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    try:
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode() if isinstance(text, str) else text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise
+    with suppress(OSError):  # not every system opens directories
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
 
 class SetupDirectory:
@@ -137,14 +153,27 @@ class SetupDirectory:
         return datetime.fromtimestamp(max(times, default=0.0), UTC)
 
     def log(self, record: Mapping[str, Any]) -> None:
-        """Appends a line to log.jsonl; a full disk costs the line, never the run."""
+        """Appends a line to log.jsonl, redacted; a full disk costs the line, never the run. Thread-safe."""
         path = self.path / "log.jsonl"
-        with suppress(OSError):
+        line = json.dumps(without_secrets(record), ensure_ascii=False, default=str) + "\n"
+        with _logging, suppress(OSError):
             if path.exists() and path.stat().st_size > LARGEST_LOG_BYTES:
                 path.replace(path.with_suffix(".jsonl.1"))
             handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            with os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
+            try:
+                left = line.encode("utf-8", "backslashreplace")
+                while left:
+                    left = left[os.write(handle, left) :]
+            finally:
+                os.close(handle)
+
+    def sweep(self) -> None:
+        """Removes what runs left that were killed while they wrote; for whoever holds the lock."""
+        latest = time.time() - LEFT_AFTER_S
+        for left in (*self.path.glob(".*.new"), *self.path.glob(".*.probe")):
+            with suppress(OSError):
+                if left.stat().st_mtime < latest:
+                    left.unlink()
 
     @contextmanager
     def lock(self, command: str) -> Iterator[None]:
@@ -169,6 +198,7 @@ class SetupDirectory:
         try:
             who = {"pid": os.getpid(), "host": socket.gethostname(), "command": command, "since": _now()}
             write_private(holder, json.dumps(who))
+            self.sweep()
             yield
         finally:
             holder.unlink(missing_ok=True)

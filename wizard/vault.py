@@ -3,7 +3,7 @@
 import os
 import re
 import secrets as random_source
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 
 from pydantic import SecretStr
 
@@ -59,11 +59,25 @@ class Vault:
     def password(self, user: str) -> SecretStr | None:
         return self._passwords.get(user)
 
+    def forget_written(self) -> None:
+        """Once the lines are written and verified; a generated one is kept until it was shown."""
+        for user in set(self._passwords) - set(self.generated):
+            del self._passwords[user]
+
+    def forget_shown(self, user: str) -> None:
+        """A generated one that has been told, and whose line is written: nothing asks for it again."""
+        if user in self.generated:
+            self.generated.remove(user)
+            self._passwords.pop(user, None)
+
     def known(self) -> tuple[str, ...]:
         return tuple(self._passwords)
 
-    def read_environment(self, users: list[str], environ: Mapping[str, str]) -> None:
-        """Takes KUBE_REGISTRY_PASSWORD_<USER>; raises Refused where two users share a variable."""
+    def read_environment(self, users: list[str], environ: MutableMapping[str, str]) -> None:
+        """Takes KUBE_REGISTRY_PASSWORD_<USER>; raises Refused where two users share a variable.
+
+        Takes all of them out of the environment too: no child process is to inherit them.
+        """
         seen: dict[str, str] = {}
         for user in users:
             variable = rules.password_variable(user)
@@ -79,6 +93,8 @@ class Vault:
             seen[variable] = user
             if variable in environ:
                 self.set_password(user, environ[variable])
+        for variable in [name for name in environ if name.startswith(rules.PASSWORD_VARIABLE)]:
+            del environ[variable]
 
     def values(self) -> tuple[str, ...]:
         """Every secret of this run, for whoever has to blot them out."""

@@ -37,15 +37,18 @@ def main() -> int:
             sys.stdout.write(f"{len(verdicts)}/{len(wanted)} {verdict.cell}: {verdict.code}\n")
         sys.stdout.flush()
 
+    broken: list[str] = []
     for _ in range(TRIES):
         if left := _left(shuffled, verdicts):
-            matrix.run(left, options.workers, told)
+            broken += matrix.run(left, options.workers, told)
+    sys.stdout.writelines(f"A worker broke:\n{trace}\n" for trace in broken)
     took = "In several sittings" if resumed else f"{(time.monotonic() - started) / 60:.1f} minutes"
     text = table([verdicts[cell] for cell in wanted if cell in verdicts], took)
     if not options.only:
         RESULT.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
-    return 1 if any(verdict.troubles for verdict in verdicts.values()) or len(verdicts) < len(wanted) else 0
+    failed = any(verdict.troubles for verdict in verdicts.values())
+    return 1 if failed or broken or len(verdicts) < len(wanted) else 0
 
 
 def _left(wanted: Iterable[Cell], verdicts: dict[Cell, Verdict]) -> list[Cell]:

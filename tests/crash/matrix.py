@@ -18,6 +18,13 @@ Task = tuple[Cell, ...]
 Told = Callable[[Verdict], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A worker that ended by a mistake in the matrix itself: `trace` says which."""
+
+    trace: str
+
+
 def references(mutant: str = "") -> Reference:
     """The distinct requests, from an undisturbed run."""
     with Stand(mutant) as stand:
@@ -26,12 +33,15 @@ def references(mutant: str = "") -> Reference:
 
 def run(
     cells: Iterable[Cell], workers: int, told: Told, *, deadline_s: float = 0.0, mutant: str = ""
-) -> None:
-    """Every verdict is told as it comes; past the deadline (0: none) no cell is begun."""
+) -> list[str]:
+    """Every verdict is told as it comes; past the deadline (0: none) no cell is begun.
+
+    Returns what broke the workers that did not get to the end: cells may be missing then.
+    """
     context = multiprocessing.get_context("spawn")
     applies: Queue[Task] = context.Queue()
     undos: Queue[Task] = context.Queue()
-    verdicts: Queue[Verdict | None] = context.Queue()
+    verdicts: Queue[Verdict | Broken | None] = context.Queue()
     for end in (applies, undos):
         end.cancel_join_thread()  # cut short, nobody waits for what is still in there
     for task in _tasks(cells):
@@ -41,7 +51,7 @@ def run(
     processes = [context.Process(target=_work, args=arguments, daemon=True) for _ in range(workers)]
     for process in processes:
         process.start()
-    working = len(processes)
+    broken, working = [], len(processes)
     while working:
         try:
             found = verdicts.get(timeout=5)
@@ -50,10 +60,13 @@ def run(
             continue
         if found is None:
             working -= 1
+        elif isinstance(found, Broken):
+            broken.append(found.trace)
         else:
             told(found)
     for process in processes:
         process.join(30)
+    return broken + [f"a worker ended with {each.exitcode}" for each in processes if each.exitcode]
 
 
 def _tasks(cells: Iterable[Cell]) -> Iterable[Task]:
@@ -68,7 +81,7 @@ def _tasks(cells: Iterable[Cell]) -> Iterable[Task]:
 def _work(
     applies: "Queue[Task]",
     undos: "Queue[Task]",
-    verdicts: "Queue[Verdict | None]",
+    verdicts: "Queue[Verdict | Broken | None]",
     ends_at: float,
     mutant: str,
 ) -> None:
@@ -78,8 +91,8 @@ def _work(
             with Stand(mutant) as stand:
                 if not _Worker(stand, Reference.of(stand), applies, undos, verdicts).work(ends_at):
                     break
-    except Exception:  # noqa: BLE001 - told on stderr, the others go on
-        traceback.print_exc()
+    except Exception:  # noqa: BLE001 - told by the parent, the others go on
+        verdicts.put(Broken(traceback.format_exc()))
     verdicts.put(None)
 
 
@@ -89,7 +102,7 @@ class _Worker:
     reference: Reference
     applies: "Queue[Task]"
     undos: "Queue[Task]"
-    verdicts: "Queue[Verdict | None]"
+    verdicts: "Queue[Verdict | Broken | None]"
 
     def work(self, ends_at: float) -> bool:
         """Cells of apply, then one of undo on what they left; False where there is nothing left to do.

@@ -20,11 +20,12 @@ def table(verdicts: Sequence[Verdict], took: str) -> str:
     """Counts first, then a row for each request; `took` says how long it was."""
     reached = [verdict for verdict in verdicts if verdict.struck]
     good = [verdict for verdict in reached if not verdict.troubles]
-    share = 100 * len(good) / max(1, len(reached))
+    share = 100 * len(good) / max(1, len(verdicts))
     lines = [
         "# Crash matrix",
         "",
-        f"{len(good)} of {len(reached)} cells converged ({share:.1f} %).",
+        f"{len(good)} of {len(verdicts)} cells converged ({share:.1f} %); {len(reached) - len(good)} did not, "
+        f"{len(verdicts) - len(reached)} could not be tried, for their request did not come in three runs.",
         "",
         f"{took}, {os.cpu_count()} cores, Python {platform.python_version()},",
         f"{datetime.now(UTC):%Y-%m-%d}.",

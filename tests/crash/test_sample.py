@@ -2,8 +2,12 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
+import time
+from queue import Queue
+from typing import Any
 
 import pytest
 
@@ -15,6 +19,7 @@ from tests.e2e.program import ROOT
 pytestmark = pytest.mark.e2e
 CELLS_A_FAULT = 3
 WITHIN_S = 40.0
+LEAST_STRUCK = 6  # on a slow machine with one worker
 WORKERS = min(4, os.cpu_count() or 1)
 
 
@@ -41,12 +46,34 @@ def _sample(cells: list[Cell], seed: str) -> list[Cell]:
 
 def test_a_sample_of_this_commit_converges(capsys: pytest.CaptureFixture[str]) -> None:
     seed = _seed()
+    _tell(capsys, f"seed {seed}")
     cells = matrix.references().cells()
     verdicts: list[Verdict] = []
-    matrix.run(_sample(cells, seed), WORKERS, verdicts.append, deadline_s=WITHIN_S)
-    with capsys.disabled():
-        reached = sum(bool(verdict.struck) for verdict in verdicts)
-        # Standard error, for the test runner's workers have no other way to the terminal.
-        sys.stderr.write(f"\ncrash matrix: tried {reached} of {len(cells)} cells, seed {seed}\n")
+    broken = matrix.run(_sample(cells, seed), WORKERS, verdicts.append, deadline_s=WITHIN_S)
+    struck = sum(bool(verdict.struck) for verdict in verdicts)
+    _tell(capsys, f"tried {struck} of {len(cells)} cells")
     assert [f"{verdict.cell}: {verdict.troubles}" for verdict in verdicts if verdict.troubles] == []
-    assert any(verdict.struck for verdict in verdicts)
+    assert broken == []
+    assert struck >= LEAST_STRUCK
+
+
+def _tell(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    """On standard error at once: the test runner's workers have no other way to the terminal."""
+    with capsys.disabled():
+        sys.stderr.write(f"\ncrash matrix: {text}\n")
+        sys.stderr.flush()
+
+
+def test_a_worker_that_breaks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cells would be missing, and those that are there be taken for all."""
+    monkeypatch.setattr(matrix, "Stand", None)
+    tasks, told = Queue[Any](), Queue[Any]()
+    former = signal.getsignal(signal.SIGTERM)
+    try:
+        matrix._work(tasks, tasks, told, time.time() + 60, "")
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    broken = told.get_nowait()
+    assert isinstance(broken, matrix.Broken)
+    assert "TypeError" in broken.trace
+    assert told.get_nowait() is None

@@ -1,6 +1,8 @@
 """What a report tells, and that no secret planted in the state directory gets into it."""
 
 import json
+import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 import bcrypt
@@ -23,6 +25,9 @@ BCRYPT = bcrypt.hashpw(b"x", bcrypt.gensalt(4)).decode()
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJtZSJ9.c2lnbmF0dXJlLW9mLWEtdG9rZW4"
 AWS_SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 SESSION = "FwoGZXIvYXdzE" + "Ab3" * 40
+HTTP_SECRET = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+PASSWORD = "xK2v-Qm7_dT4hR9wLz1NbY6c"
+TOKEN = "Zb3kQ9vXw2Lr7TnYc5Hd8Jm4Gf6Ps1AeUoRiBqVxWzK"
 PLANTED = {
     "a PEM": PEM.splitlines()[1],
     "a hash": BCRYPT,
@@ -30,6 +35,9 @@ PLANTED = {
     "an S3 key": AWS_SECRET,
     "a session": SESSION,
     "a password": "correct horse",
+    "an HTTP secret": HTTP_SECRET,
+    "a generated password": PASSWORD,
+    "a token in prose": TOKEN,
     "an HMAC": "zWNDZM6eQGHWpSRTPal5",
     "a proxy's": "pa55word",
     "a signature": "f00f00f00f00",
@@ -43,6 +51,8 @@ LINES = (
     {"event": "noted", "text": f"aws gave {AWS_SECRET} and {SESSION}"},
     {"event": "noted", "password": "correct horse", "eab_hmac": "zWNDZM6eQGHWpSRTPal5"},
     {"event": "noted", "text": "http://me:pa55word@proxy.test and ?X-Amz-Signature=f00f00f00f00"},
+    {"event": "noted", "text": f"the secret {HTTP_SECRET} of REGISTRY_HTTP_SECRET"},
+    {"event": "noted", "text": f"alice got {PASSWORD}, and eve has {TOKEN}."},
     {"event": "noted", "text": "from-the-environment-7 typed-in-this-run"},
 )
 
@@ -52,8 +62,8 @@ def setup(monkeypatch: pytest.MonkeyPatch) -> SetupDirectory:
     """One whose files hold what none of them ever should."""
     directory = SetupDirectory(state_root(), "team")
     directory.save_answers(Answers(setup="team"))
-    for line in LINES:
-        directory.log(line)
+    with (directory.path / "log.jsonl").open("w") as log:
+        log.writelines(f"{json.dumps(line)}\n" for line in LINES)
     problem = {"what": "It is wrong.", "why": "Because.", "fix": "Do this."}
     check = {"event": "check_finished", "step": "dns", "check": "record", "title": "the record"}
     directory.log({**check, "status": "failed", "problem": problem})
@@ -88,6 +98,41 @@ def test_it_tells_what_helps(setup: SetupDirectory, tmp_path: Path) -> None:
 def test_what_is_no_secret_stays() -> None:
     plain = 'secret_name = "registry-s3-credentials"\nsha1 da39a3ee5e6b4b0d3255bfef95601890afd80709\n'
     assert redacted(plain) == plain
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        f"registry@sha256:{HTTP_SECRET}",
+        "MalformedPolicyDocumentException and KubeControllerManagerUnreachable2",
+        "My-Cluster-Context-Name-01 in Kube-Registry-Production-EU1",
+        "Z0123456789ABCDEFGHIJ, 0a1b2c3d-4e5f-6789-abcd-ef0123456789",
+        "a1b2c3d4e5f60718293a4b5c6d7e8f90-1234567890.eu-west-1.elb.amazonaws.com",
+        "2026-11-29T20:41:53.123+00:00 registry-access-policy-of-the-team-2",
+    ],
+)
+def test_ids_and_names_stay(plain: str) -> None:
+    assert redacted(plain) == plain
+
+
+@pytest.mark.parametrize("make", [lambda: secrets.token_urlsafe(18), lambda: secrets.token_urlsafe(32)])
+def test_hardly_any_generated_password_stays(make: Callable[[], str]) -> None:
+    """By chance one in some hundreds looks like a name."""
+    made = [make() for _ in range(2000)]
+    assert sum(redacted(f"it is {each} now") == f"it is {each} now" for each in made) < 40
+
+
+def test_the_log_is_redacted_when_it_is_written(setup: SetupDirectory) -> None:
+    path = setup.path / "log.jsonl"
+    path.unlink()
+    for line in LINES[:-1]:
+        setup.log(line)
+    text = path.read_text()
+    for kind, secret in PLANTED.items():
+        assert secret not in text, kind
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line.keys() for line in lines] == [line.keys() for line in LINES[:-1]]
+    assert lines[0]["text"] == "[hidden: PEM]\n"
 
 
 def test_the_command_prints_where(

@@ -1,8 +1,12 @@
 """Setups on disk, the lock between two runs, and passwords that stay in memory."""
 
+import errno
+import json
 import os
+import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +15,7 @@ from wizard.answers import Answers
 from wizard.errors import Held, Problem, Refused, WizardError
 from wizard.events import STEPS, StepId, Verb
 from wizard.overview import overview
-from wizard.state import SetupDirectory, find_setup, setups
+from wizard.state import SetupDirectory, find_setup, setups, write_private
 from wizard.step import Change
 from wizard.vault import Vault
 
@@ -152,3 +156,92 @@ def test_two_users_that_share_a_variable_are_refused() -> None:
 def test_passwords_that_bcrypt_cannot_take_are_refused(password: str) -> None:
     with pytest.raises(Refused):
         Vault().set_password("alice", password)
+
+
+def test_passwords_leave_environment_and_memory_once_they_are_written() -> None:
+    vault, environ = Vault(), {"KUBE_REGISTRY_PASSWORD_ALICE": "hunter2-canary", "HOME": "/"}
+    environ["KUBE_REGISTRY_PASSWORD_NOBODY"] = "of-no-user"
+    vault.read_environment(["alice", "bob"], environ)
+    assert environ == {"HOME": "/"}
+    vault.generate("bob")
+    vault.forget_written()
+    assert vault.known() == ("bob",)
+    vault.forget_shown("bob")
+    assert vault.known() == ()
+    assert vault.generated == []
+    assert vault.values() == ()
+
+
+def test_lines_of_many_threads_stay_whole_while_the_log_is_rotated(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = SetupDirectory(state, "team")
+    directory.save_answers(Answers(setup="team"))
+    monkeypatch.setattr("wizard.state.LARGEST_LOG_BYTES", 600_000)
+    text = "word " * 2_000
+    threads = [
+        threading.Thread(target=lambda number=number: _log_some(directory, number, text))
+        for number in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lines = [
+        json.loads(line)
+        for name in ("log.jsonl.1", "log.jsonl")
+        for line in (directory.path / name).read_text().splitlines()
+    ]
+    assert sorted(line["number"] for line in lines) == sorted(10 * n + i for n in range(8) for i in range(10))
+    assert {line["text"] for line in lines} == {text}
+
+
+def _log_some(directory: SetupDirectory, number: int, text: str) -> None:
+    for line in range(10):
+        directory.log({"number": 10 * number + line, "text": text})
+
+
+def test_a_file_that_could_not_be_written_leaves_nothing(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = SetupDirectory(state, "team")
+    directory.save_answers(Answers(setup="team"))
+    path = directory.path / "answers.toml"
+    former = path.read_text()
+
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            write_private(path, "half of it")
+    assert path.read_text() == former
+    assert [each.name for each in directory.path.iterdir()] == ["answers.toml"]
+
+
+def test_a_new_name_is_on_the_disk_before_it_is_relied_on(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[bool] = []
+    real = os.fsync
+
+    def note(handle: int) -> None:
+        synced.append(stat.S_ISDIR(os.fstat(handle).st_mode))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    SetupDirectory(state, "team").save_answers(Answers(setup="team"))
+    assert synced == [False, True]
+
+
+def test_what_a_killed_run_left_half_written_goes_with_the_next(state: Path) -> None:
+    directory = SetupDirectory(state, "team")
+    directory.save_answers(Answers(setup="team"))
+    left, fresh = directory.path / ".answers.toml.1.new", directory.path / ".identity.2.new"
+    for each in (left, fresh):
+        each.write_text("half")
+    os.utime(left, (1, 1))
+    with directory.lock("check"):
+        assert not left.exists()
+        assert fresh.exists()

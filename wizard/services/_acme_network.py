@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from acme import client, messages
@@ -15,6 +16,7 @@ from josepy.jwk import JWK, JWKEC
 
 from wizard.endpoints import Endpoints
 from wizard.services import web
+from wizard.traffic import Request
 
 NONCE_TRIES = 30
 """The library tries a refused nonce once more; with every second one refused, 20 certificates need more."""
@@ -30,6 +32,7 @@ class Network(client.ClientNetwork):
         self.session.hooks["response"].append(self._remember)
         self.retry_after: datetime | None = None
         self.terms = ""
+        self._traffic = endpoints.traffic
 
     def post(self, *args: Any, **kwargs: Any) -> requests.Response:
         for _ in range(NONCE_TRIES):
@@ -56,6 +59,10 @@ class Network(client.ClientNetwork):
         self.retry_after = moment(answer.headers)
         terms = [url for url in links(answer, "terms-of-service") if url]
         self.terms = terms[0] if terms else ""
+        asked = f"{answer.request.method} {urlsplit(answer.url).path}"
+        # A CA gives a request no id: Replay-Nonce is for the next one.
+        elapsed_s = round(answer.elapsed.total_seconds(), 3)
+        self._traffic.heard(Request("acme", asked, answer.status_code, elapsed_s))
 
 
 def _problem_in(response: requests.Response) -> messages.Error | None:

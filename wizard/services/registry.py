@@ -20,6 +20,7 @@ from wizard.services import web
 from wizard.services._connections import unreachable
 from wizard.services._registry_errors import refusal
 from wizard.services.tls import address_of
+from wizard.traffic import Request
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CHUNK_BYTES = 1024 * 1024
@@ -74,6 +75,7 @@ class Registry:
         self._login = login
         self._bundle = web.trusted_bundle(endpoints)
         self._session = web.session(endpoints)
+        self._session.hooks["response"].append(self._heard)
         if endpoints.nameservers and not endpoints.proxy_for("https", self._name):
             self._session.mount(f"https://{host}/", _Pinned(self._name, endpoints))
 
@@ -231,6 +233,18 @@ class Registry:
                 fix=f"Allow clients to reach {host}, or set REGISTRY_STORAGE_REDIRECT_DISABLE=true.",
                 raw=error.problem.raw,
             ) from error
+
+    def _heard(self, answer: requests.Response, *_: Any, **__: Any) -> None:
+        """The registry's own, or the storage's where it leads there; a query may be a signature."""
+        url = urlsplit(answer.url)
+        service = "registry" if url.hostname == self._name else "storage"
+        elapsed_s, given = (
+            round(answer.elapsed.total_seconds(), 3),
+            answer.headers.get("x-amz-request-id", ""),
+        )
+        asked = f"{answer.request.method} {url.path}"
+        request = Request(service, asked, answer.status_code, elapsed_s, given)
+        self._endpoints.traffic.heard(request)
 
     @contextmanager
     def _connection_errors(self, host: str, port: int) -> Iterator[None]:

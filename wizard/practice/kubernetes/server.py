@@ -5,6 +5,7 @@ import logging
 import select
 import socket
 import ssl
+import uuid
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -62,7 +63,7 @@ class _Handler(HttpHandler):
 
     def _write(self, answer: Answer) -> None:
         headers = [("Content-Type", answer.content_type or JSON), ("Cache-Control", "no-cache, private")]
-        headers += list(answer.headers.items())
+        headers += [("Audit-Id", str(uuid.uuid4())), *answer.headers.items()]
         for text in answer.warnings:
             quoted = json.dumps(text, ensure_ascii=False).encode().decode("latin-1")
             headers.append(("Warning", f"299 - {quoted}"))

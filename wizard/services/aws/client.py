@@ -19,7 +19,7 @@ from wizard.endpoints import Endpoints
 from wizard.errors import CredentialsError, Problem, Refused, WizardError
 from wizard.facts import BalancerFacts
 from wizard.resources import assets
-from wizard.services.aws import balancers, permissions
+from wizard.services.aws import balancers, hooks, permissions
 from wizard.services.aws.errors import FOREIGN, aws_error
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class Aws:
             raise self.explain(error) from error
         # EC2's whole model takes 24 MiB; ours has the two operations that are called.
         self._session._loader.search_paths.insert(0, str(assets() / "aws"))  # noqa: SLF001 - no public way
+        hooks.listen(self._session.events, endpoints.traffic)
         self._never_prompt()
 
     @property

@@ -7,6 +7,7 @@ request is spent on discovery.
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from wizard.services.cluster.connection import open_client
 from wizard.services.cluster.credentials import EksTokens, Renewable, eks_plugin, run_plugin
 from wizard.services.cluster.failures import Call, Status, Target
 from wizard.services.cluster.kubeconfig import Chosen
+from wizard.traffic import Request, since
 
 if TYPE_CHECKING:
     from wizard.services.aws import Aws
@@ -166,6 +168,7 @@ class Transport:
         from kubernetes.client.exceptions import ApiException
 
         patience = self._endpoints.patience
+        started = time.monotonic()
         try:
             response = client.request(
                 method,
@@ -177,14 +180,33 @@ class Transport:
                 serialize=False,
                 _request_timeout=(timeouts_s[0] * patience, timeouts_s[1] * patience),
             )
+            self._heard(method, path, started, response.status, response.headers)
             return Answer(response.data, _warnings(response.headers))
         except ApiException as error:
+            self._heard(method, path, started, error.status, error.headers, error)
             # No "from error": its text holds headers and the whole body.
             if not error.status:
                 raise failures.unreached(error, self.target) from None
             raise failures.refused(Status.parse(error.status, error.body), call, self.target) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
+            self._heard(method, path, started, 0, None, error)
             raise failures.unreached(error, self.target) from None
+
+    def _heard(
+        self,
+        method: str,
+        path: str,
+        started: float,
+        status: int | None,
+        headers: Any,
+        error: Exception | None = None,
+    ) -> None:
+        """Audit-Id is the request's in the API server's audit log (Kubernetes, "Auditing")."""
+        audit_id = str((headers or {}).get("Audit-Id", ""))
+        kind = type(error).__name__ if error and not status else ""
+        asked = f"{method} {path}"
+        request = Request("kubernetes", asked, status or 0, since(started), audit_id, error=kind)
+        self._endpoints.traffic.heard(request)
 
 
 def parsed(answer: Answer, target: Target) -> dict[str, Any]:
