@@ -188,12 +188,9 @@ def password(text: str) -> str:
     return ""
 
 
-PASSWORD_VARIABLE = "KUBE_REGISTRY_PASSWORD_"  # noqa: S105 - how the names of variables begin
-
-
 def password_variable(user: str) -> str:
     """The environment variable that may hold a user's password."""
-    return PASSWORD_VARIABLE + re.sub(r"[^A-Z0-9]", "_", user.upper())
+    return "KUBE_REGISTRY_PASSWORD_" + re.sub(r"[^A-Z0-9]", "_", user.upper())
 
 
 def image(name: str) -> str:

@@ -36,7 +36,7 @@ def state_root() -> Path:
 
 
 def write_private(path: Path, text: str | bytes) -> None:
-    """Replaces a file at once or not at all, mode 0600, and outlasts a power cut; text goes there as UTF-8."""
+    """Replaces a file at once or not at all, mode 0600, for good; text goes there as UTF-8."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -93,7 +93,7 @@ class Vault:
             seen[variable] = user
             if variable in environ:
                 self.set_password(user, environ[variable])
-        for variable in [name for name in environ if name.startswith(rules.PASSWORD_VARIABLE)]:
+        for variable in [name for name in environ if name.startswith(secret_variables.PASSWORD_PREFIX)]:
             del environ[variable]
 
     def values(self) -> tuple[str, ...]:

@@ -21,11 +21,13 @@ def table(verdicts: Sequence[Verdict], took: str) -> str:
     reached = [verdict for verdict in verdicts if verdict.struck]
     good = [verdict for verdict in reached if not verdict.troubles]
     share = 100 * len(good) / max(1, len(verdicts))
+    bad = [verdict for verdict in reached if verdict.troubles]
+    left_out = len(verdicts) - len(reached)
     lines = [
         "# Crash matrix",
         "",
-        f"{len(good)} of {len(verdicts)} cells converged ({share:.1f} %); {len(reached) - len(good)} did not, "
-        f"{len(verdicts) - len(reached)} could not be tried, for their request did not come in three runs.",
+        f"{len(good)} of {len(verdicts)} cells converged ({share:.1f} %), {len(bad)} did not;",
+        f"{left_out} could not be tried, for their request did not come in three runs.",
         "",
         f"{took}, {os.cpu_count()} cores, Python {platform.python_version()},",
         f"{datetime.now(UTC):%Y-%m-%d}.",

@@ -78,6 +78,6 @@ def test_a_server_that_is_away_is_told_by_the_error_type(
     with pytest.raises(Unreachable):
         run.engine.inspect([StepId.CONNECT])
     away = {each["service"]: each for each in requests(run)}
-    assert away["kubernetes"]["error"] == "MaxRetryError"
+    assert away["kubernetes"]["error"] == "NewConnectionError"
     assert away["sts"]["error"] == "EndpointConnectionError"
     assert not any("status" in each or "127.0.0.1" in json.dumps(each) for each in away.values())
