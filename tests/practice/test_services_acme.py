@@ -24,6 +24,7 @@ from wizard.practice.web import WebServer
 from wizard.services import _acme_words, acme, certificates
 from wizard.services.acme import Acme, Authorization, Order
 from wizard.services.webroot import Webroot
+from wizard.traffic import Request
 
 DOMAIN = "registry.practice.test"
 HMAC = "c2VjcmV0LWtleS1vZi10aGUtb3BlcmF0b3I"
@@ -102,6 +103,20 @@ def test_the_directory_says_what_the_authority_offers(place: Place) -> None:
     assert found.terms.startswith("https://")
     assert "shortlived" in found.profiles
     assert not found.needs_external_account
+
+
+def test_requests_are_told_by_path_and_status(client: Acme, place: Place) -> None:
+    """A nonce is no id, so none is told."""
+    told: list[Request] = []
+    place.endpoints.traffic.goes_to(told.append)
+    order = client.new_order([DOMAIN])
+    [last] = told[-1:]
+    assert (last.service, last.operation.split("/")[0], last.status) == ("acme", "POST ", 201)
+    assert last.elapsed_s > 0
+    assert last.request_id == ""
+    client.order(order.url)
+    assert told[-1].operation.startswith("POST /")
+    assert place.url.split("/")[2] not in repr(told)
 
 
 @pytest.mark.parametrize("profile", ["", "shortlived"])

@@ -24,6 +24,7 @@ from wizard.practice.node.ports import free_port
 from wizard.practice.pki import Authority
 from wizard.services.registry import MANIFEST_TYPE, Login, Registry, digest_of
 from wizard.services.tls import served
+from wizard.traffic import Request
 
 BINARY = shutil.which("docker-registry") or shutil.which("registry")
 NAME = "127.0.0.1"
@@ -130,6 +131,21 @@ def test_anonymous_and_wrong_logins_are_challenged(address: str, endpoints: Endp
 def test_the_right_login_is_let_in(registry: Registry) -> None:
     greeting = registry.ping()
     assert (greeting.status, greeting.api_version) == (200, "registry/2.0")
+
+
+@real
+def test_requests_are_told_without_the_state_in_their_query(registry: Registry, endpoints: Endpoints) -> None:
+    told: list[Request] = []
+    endpoints.traffic.goes_to(told.append)
+    registry.push_blob("team/told", LAYER)
+    assert [(each.service, each.operation.split()[0], each.status) for each in told] == [
+        ("registry", "POST", 202),
+        ("registry", "PATCH", 202),
+        ("registry", "PUT", 201),
+    ]
+    assert all(each.operation.split()[1].startswith("/v2/team/told/blobs/uploads/") for each in told)
+    assert not any("?" in each.operation for each in told)
+    assert all(each.elapsed_s > 0 for each in told)
 
 
 @real
