@@ -36,18 +36,22 @@ CONTROLLERS = (
     "endpointslice-controller",
     "resourcequota-controller",
 )
-ADMIN, NODE, NOBODY = "admin", "system:node:n1", "bob"
+ADMIN, NODE, NOBODY, OPERATOR = "admin", "system:node:n1", "bob", "olga"
 
 
 @dataclass(frozen=True, slots=True)
 class RealCluster:
-    """`token` and `node_token` may do everything, `powerless_token` is bob's, who may do nothing."""
+    """`token` and `node_token` may do everything, `powerless_token` is bob's, who may do nothing.
+
+    `operator_token` is olga's, who may do what a test binds her to.
+    """
 
     url: str
     ca_file: Path
     token: str = "the-administrators-token"
     node_token: str = "the-nodes-token"
     powerless_token: str = "bobs-token"
+    operator_token: str = "olgas-token"
 
 
 class RealKubernetes:
@@ -81,7 +85,8 @@ class RealKubernetes:
     def _write_access(self) -> None:
         made = self.cluster
         tokens = f'{made.token},{ADMIN},1,"system:masters"\n{made.node_token},{NODE},2,"system:masters"\n'
-        (self._directory / "tokens.csv").write_text(f"{tokens}{made.powerless_token},{NOBODY},3\n")
+        tokens += f"{made.powerless_token},{NOBODY},3\n{made.operator_token},{OPERATOR},4\n"
+        (self._directory / "tokens.csv").write_text(tokens)
         config = {
             "apiVersion": "v1",
             "kind": "Config",

@@ -1,9 +1,11 @@
 """The practice world around a real Kubernetes and Pebble, with real registries as its Pods."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,13 +14,19 @@ from typing import Any
 
 import pytest
 import requests
+import yaml
+from cryptography import x509
 
-from tests.e2e.program import Program
+from tests.e2e.program import ROOT, Program
 from tests.peers.acme.pebble import Pebble, Programs
-from tests.peers.real_kubernetes import RealCluster
+from tests.peers.real_kubernetes import OPERATOR, RealCluster
+from wizard.practice.aws import RecordSet, Zone
+from wizard.practice.dns import DnsServer, Zones
+from wizard.practice.network import Network
 from wizard.practice.world import ClusterAccess, World
 
 IS_CI = bool(os.environ.get("CI"))
+LEASES = "apis/coordination.k8s.io/v1/leases"
 # What a setup can be made of; what comes and goes by itself afterwards (Pods, ReplicaSets) has to go too.
 KINDS = (
     "api/v1/namespaces",
@@ -28,10 +36,31 @@ KINDS = (
     "api/v1/secrets",
     "api/v1/serviceaccounts",
     "api/v1/services",
+    LEASES,
     "apis/apps/v1/deployments",
     "apis/apps/v1/replicasets",
 )
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+RBAC = "apis/rbac.authorization.k8s.io/v1"
+
+
+@dataclass(frozen=True)
+class Here:
+    """Zones as Pebble has to see them: whatever a name leads to, the web server is at 127.0.0.1."""
+
+    those_of: Zones
+
+    def zones(self) -> list[Zone]:
+        return [
+            dataclasses.replace(zone, records=tuple(map(self._here, zone.records)))
+            for zone in self.those_of.zones()
+        ]
+
+    @staticmethod
+    def _here(record: RecordSet) -> RecordSet:
+        if record.type != "A":
+            return record
+        return dataclasses.replace(record, ttl=60, values=("127.0.0.1",), alias_name=None, alias_zone=None)
 
 
 @dataclass
@@ -41,8 +70,12 @@ class Whole:
     program: Program
     world: World
     pebble: Pebble
-    url: str
+    real: RealCluster
     session: requests.Session = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        return self.real.url
 
     def lead_to_pebble(self) -> None:
         """Whoever joins the world from now on gets certificates from there."""
@@ -59,6 +92,40 @@ class Whole:
         }
         info.write_text(json.dumps(told))
 
+    @contextlib.contextmanager
+    def as_operator(self, namespace: str) -> Iterator[None]:
+        """The program works with the README's Role in that namespace, and with no other right."""
+        manifest = (
+            (ROOT / "README.md").read_text().partition("```yaml\napiVersion: rbac")[2].partition("```")[0]
+        )
+        role = yaml.safe_load(f"apiVersion: rbac{manifest}")
+        roles = f"{RBAC}/namespaces/{namespace}"
+        self.cluster("POST", f"{roles}/roles", role)
+        bound = {
+            "metadata": {"name": OPERATOR},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "Role",
+                "name": role["metadata"]["name"],
+            },
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": OPERATOR}],
+        }
+        self.cluster("POST", f"{roles}/rolebindings", bound)
+        path = Path(self.world.environment()["KUBECONFIG"])
+        before = path.read_text()
+        path.write_text(before.replace(self.real.token, self.real.operator_token))
+        try:
+            yield
+        finally:
+            path.write_text(before)
+
+    def served(self) -> str:
+        """The serial of what the only balancer of the world serves, as a number."""
+        (address,) = self.world.status()["balancers"].values()
+        host, port = address.split(":")
+        pem = ssl.get_server_certificate((host, int(port)), timeout=30)
+        return str(x509.load_pem_x509_certificate(pem.encode()).serial_number)
+
     def cluster(self, method: str, path: str, body: object = None) -> Any:
         answer = self.session.request(method, f"{self.url}/{path}", json=body, timeout=30)
         assert answer.status_code < 300, answer.text
@@ -70,6 +137,8 @@ class Whole:
             "/".join((kind, meta.get("namespace", ""), meta["name"])): meta["resourceVersion"]
             for kind in KINDS
             for meta in (item["metadata"] for item in self.cluster("GET", kind)["items"])
+            # There the API server renews a Lease of its own.
+            if not (kind == LEASES and meta["namespace"].startswith("kube-"))
         }
         return found | {f"aws/{name}": str(thing) for name, thing in self.world.dump()["aws"].items()}
 
@@ -116,10 +185,18 @@ def whole(
         stack.callback(session.delete, f"{real_cluster.url}/api/v1/nodes/practice-1", timeout=30)
         stack.callback(world.stop)
         world.start()
-        pebble = Pebble(programs, tmp_path_factory.mktemp("pebble"), http_port=world.web.port)
+        names = DnsServer(Here(world.aws), Network())
+        stack.callback(names.stop)
+        names.start()
+        pebble = Pebble(
+            programs,
+            tmp_path_factory.mktemp("pebble"),
+            http_port=world.web.port,
+            nameserver=f"127.0.0.1:{names.port}",
+        )
         stack.callback(pebble.stop)
         pebble.start()
-        made = Whole(program, world, pebble, real_cluster.url, session)
+        made = Whole(program, world, pebble, real_cluster, session)
         made.lead_to_pebble()
         yield made
 

@@ -1,6 +1,7 @@
 """The whole setup on parts that no one here wrote: Kubernetes, Pebble, the registries, and their clients."""
 
 import base64
+import contextlib
 import json
 import os
 import subprocess
@@ -15,7 +16,8 @@ from cryptography import x509
 
 from tests.e2e.program import Ran
 from tests.peers.whole.conftest import RESTRICTED, Whole, needed
-from wizard import manifests, names
+from tests.peers.whole.written import KINDS, what_is_written
+from wizard import names, ownership
 from wizard.answers import Answers, load
 
 pytestmark = [pytest.mark.peers, pytest.mark.e2e]
@@ -26,13 +28,18 @@ LIMIT_S = 120
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One way to set it up; `is_ours` where the wizard makes the namespace, else it is there, restricted."""
+    """One way to set it up; `is_ours` where the wizard makes the namespace, else it is there, restricted.
+
+    `has_role` where the program may do only what the README's Role allows, else it may do everything.
+    """
 
     release: str
     workload: str
     balancer: str
     replicas: int
     is_ours: bool = False
+    has_role: bool = False
+    is_renewed: bool = False
 
     def __str__(self) -> str:
         return f"{self.release.replace('.', '-')}-{self.workload.lower()}-{self.balancer}-{self.replicas}"
@@ -55,6 +62,7 @@ name = "whole-{self}"
 policy = "whole-{self}"
 [certificate]
 agree_tos = true
+renew_by = "dns-route53"
 [htpasswd]
 users = ["alice"]
 [deploy]
@@ -69,7 +77,7 @@ replace_record = "A 127.80.0.1"
 
 # Each pair of what is told apart meets in one of these five.
 CASES = (
-    Case("2.8", "Deployment", "classic", 1),
+    Case("2.8", "Deployment", "classic", 1, has_role=True, is_renewed=True),
     Case("2.8", "ReplicationController", "nlb", 3),
     Case("3", "Deployment", "nlb", 3, is_ours=True),
     Case("3", "ReplicationController", "classic", 3),
@@ -97,7 +105,7 @@ def told(ran: Ran) -> str:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_apply_check_and_undo(
+def test_apply_check_renew_and_undo(
     case: Case,
     whole: Whole,
     registry_release: Callable[[str], Path],
@@ -110,34 +118,50 @@ def test_apply_check_and_undo(
     answers = tmp_path / "answers.toml"
     answers.write_text(case.answers())
     passwords = {"KUBE_REGISTRY_PASSWORD_ALICE": PASSWORD}
-    if not case.is_ours:
-        meta = {"name": case.namespace, "labels": RESTRICTED}
-        whole.cluster("POST", "api/v1/namespaces", {"metadata": meta})
-        account = f"api/v1/namespaces/{case.namespace}/serviceaccounts/default"
-        wait_for(lambda: account_is_there(whole, account), "the ServiceAccount")
-        the_api_server_takes_the_manifests(whole, case, load(answers))
-    before = whole.names()
+    with contextlib.ExitStack() as stack:
+        if not case.is_ours:
+            make_namespace(whole, case.namespace, wait_for)
+            the_api_server_takes_the_manifests(whole, case, load(answers), tmp_path)
+        if case.has_role:
+            stack.enter_context(whole.as_operator(case.namespace))
+        before = whole.names()
 
-    apply = ("apply", "--practice", "-a", str(answers), "--json")
-    applied = whole.program.run(*apply, environment=passwords)
-    assert applied.code == 0, told(applied)
-    assert set(applied.checks.values()) <= {"passed", "warning"}, applied.checks
-    the_pods_run(whole, case, program)
-    the_certificate_is_pebbles(whole, case)
-    clients_log_in_push_and_pull(whole, go_tools / "crane", tmp_path)
+        apply = ("apply", "--practice", "-a", str(answers), "--json")
+        applied = whole.program.run(*apply, environment=passwords)
+        assert applied.code == 0, told(applied)
+        assert set(applied.checks.values()) <= {"passed", "warning"}, applied.checks
+        the_pods_run(whole, case, program)
+        first = the_certificate_is_pebbles(whole, case)
+        assert whole.served() == first
+        clients_log_in_push_and_pull(whole, go_tools / "crane", tmp_path)
+        nothing_else_was_written(whole, case, load(answers), tmp_path)
 
-    made = whole.inventory()
-    for command in (apply, ("check", str(case), "--practice", "--json")):
-        again = whole.program.run(*command, environment=passwords)
-        assert again.code == 0, told(again)
-        assert [event for event in again.events if event["event"] == "change_started"] == []
-    assert settled(whole.inventory()) == settled(made), "looking again has changed something"
+        made = whole.inventory()
+        for command in (apply, ("check", str(case), "--practice", "--json")):
+            again = whole.program.run(*command, environment=passwords)
+            assert again.code == 0, told(again)
+            assert [event for event in again.events if event["event"] == "change_started"] == []
+        assert settled(whole.inventory()) == settled(made), "looking again has changed something"
 
-    undone = whole.program.run(
-        "undo", str(case), "--practice", "--yes", "--delete-bucket", f"whole-{case}", "--json"
-    )
-    assert undone.code == 0, told(undone)
-    wait_for(lambda: whole.names() == before, "everything to be as it was")
+        if case.is_renewed:
+            renewed = whole.program.run("renew", str(case), "--practice", "--json")
+            assert renewed.code == 0, told(renewed)
+            second = the_certificate_is_pebbles(whole, case)
+            assert second != first
+            assert whole.served() == second
+            the_pods_run(whole, case, program)
+
+        undone = whole.program.run(
+            "undo", str(case), "--practice", "--yes", "--delete-bucket", f"whole-{case}", "--json"
+        )
+        assert undone.code == 0, told(undone)
+        wait_for(lambda: whole.names() == before, "everything to be as it was")
+
+
+def make_namespace(whole: Whole, name: str, wait_for: WaitFor) -> None:
+    whole.cluster("POST", "api/v1/namespaces", {"metadata": {"name": name, "labels": RESTRICTED}})
+    account = f"api/v1/namespaces/{name}/serviceaccounts/default"
+    wait_for(lambda: account_is_there(whole, account), "the ServiceAccount")
 
 
 def account_is_there(whole: Whole, path: str) -> bool:
@@ -149,23 +173,45 @@ def settled(inventory: dict[str, str]) -> dict[str, str]:
     return {name: what for name, what in inventory.items() if not name.startswith("api/v1/pods/")}
 
 
-def the_api_server_takes_the_manifests(whole: Whole, case: Case, answers: Answers) -> None:
+def the_api_server_takes_the_manifests(whole: Whole, case: Case, answers: Answers, directory: Path) -> None:
     """`kubectl apply --dry-run=server` in a namespace that is held to Pod Security `restricted`."""
     environment = whole.environment()
-    inputs = manifests.Inputs("eu-west-1", "serial", "AKIAEXAMPLE", environment["AWS_ENDPOINT_URL"])
     kubectl = ("kubectl", "--namespace", case.namespace)
-    for manifest in (manifests.service(answers), manifests.workload(answers, inputs)):
-        out = run(
-            (*kubectl, "apply", "--dry-run=server", "--filename", "-"), environment, json.dumps(manifest)
-        )
-        assert out.strip().endswith("created (server dry run)"), out
-    template = manifests.workload(answers, inputs)["spec"]["template"]
+    written = what_is_written(answers, whole.environment()["AWS_ENDPOINT_URL"], directory)
+    everything = {"apiVersion": "v1", "kind": "List", "items": written}
+    done = subprocess.run(
+        (*kubectl, "apply", "--dry-run=server", "--filename", "-"),
+        env=environment,
+        input=json.dumps(everything),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), "refused, or warned of"
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(written)
+    assert all(line.endswith("created (server dry run)") for line in lines), lines
+    template = next(each for each in written if each["kind"] == case.workload)["spec"]["template"]
     pod = {"apiVersion": "v1", "kind": "Pod", **template}
     pod["metadata"] = {**template["metadata"], "name": "as-the-workload-makes-it"}
     run((*kubectl, "create", "--dry-run=server", "--filename", "-"), environment, json.dumps(pod))
     loose = (*kubectl, "run", "loose", "--image=busybox", "--dry-run=server")
     refused = subprocess.run(loose, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert "violates PodSecurity" in refused.stderr
+
+
+def nothing_else_was_written(whole: Whole, case: Case, answers: Answers, directory: Path) -> None:
+    """Than what was shown to the API server before; what controllers make of it bears no field of ours."""
+    known = {
+        (each["kind"], each["metadata"]["name"])
+        for each in what_is_written(answers, whole.environment()["AWS_ENDPOINT_URL"], directory)
+    }
+    selector = f"?labelSelector={ownership.SELECTOR}"
+    for path, kind in KINDS.items():
+        group, _, plural = path.rpartition("/")
+        found = whole.cluster("GET", f"{group}/namespaces/{case.namespace}/{plural}{selector}")["items"]
+        assert {(kind, each["metadata"]["name"]) for each in found} <= known
 
 
 def the_pods_run(whole: Whole, case: Case, program: Path) -> None:
@@ -181,10 +227,13 @@ def the_pods_run(whole: Whole, case: Case, program: Path) -> None:
     assert {Path(f"/proc/{number}/exe").resolve() for number in numbers} == {program}
 
 
-def the_certificate_is_pebbles(whole: Whole, case: Case) -> None:
+def the_certificate_is_pebbles(whole: Whole, case: Case) -> str:
+    """Its serial, as a number."""
     path = f"api/v1/namespaces/{case.namespace}/secrets/{names.CERTIFICATE_SECRET}"
     pem = base64.b64decode(whole.cluster("GET", path)["data"][names.CERTIFICATE_KEY])
-    assert "Pebble" in x509.load_pem_x509_certificate(pem).issuer.rfc4514_string()
+    found = x509.load_pem_x509_certificate(pem)
+    assert "Pebble" in found.issuer.rfc4514_string()
+    return str(found.serial_number)
 
 
 def docker_logs_in(environment: dict[str, str], login: Sequence[str], config: Path) -> None:
