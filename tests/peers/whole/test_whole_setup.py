@@ -40,6 +40,7 @@ class Case:
     is_ours: bool = False
     has_role: bool = False
     is_renewed: bool = False
+    method: str = "webroot"
 
     def __str__(self) -> str:
         return f"{self.release.replace('.', '-')}-{self.workload.lower()}-{self.balancer}-{self.replicas}"
@@ -62,6 +63,7 @@ name = "whole-{self}"
 policy = "whole-{self}"
 [certificate]
 agree_tos = true
+method = "{self.method}"
 renew_by = "dns-route53"
 [htpasswd]
 users = ["alice"]
@@ -81,7 +83,7 @@ CASES = (
     Case("2.8", "ReplicationController", "nlb", 3),
     Case("3", "Deployment", "nlb", 3, is_ours=True),
     Case("3", "ReplicationController", "classic", 3),
-    Case("3", "ReplicationController", "nlb", 1),
+    Case("3", "ReplicationController", "nlb", 1, is_renewed=True, method="dns-route53"),
 )
 
 
