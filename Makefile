@@ -16,7 +16,7 @@ wizard: $(VENV)/.ready
 	@$(BIN)/kube-registry
 
 test: $(VENV)/.dev-ready
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not e2e and not peers"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not e2e and not peers"
 
 check: lint types contracts all-tests
 

@@ -3,8 +3,11 @@
 import asyncio
 import os
 import signal
+import sys
+import termios
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.actions import SkipAction
@@ -26,6 +29,11 @@ if TYPE_CHECKING:
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LONGEST_END_S = 8.0
 """A terminal that has gone takes no output, and a program that waits for it would never end."""
+# Reports of mouse, focus, paste and size off, line wrap on, keyboard protocol and screen left, a cursor.
+RESTORED = (
+    b"\x1b[?2004l\x1b[?7h\x1b[?2048l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l"
+    b"\x1b[<u\x1b[?1049l\x1b[?25h\x1b[?1004l"
+)
 
 
 class Manners(App[int]):
@@ -126,7 +134,8 @@ class Manners(App[int]):
 
     def end_now(self) -> None:
         """The screen is left, the job in hand is asked to stop, and the journal says what was done."""
-        backstop = threading.Timer(LONGEST_END_S, os._exit, [int(ExitCode.INTERRUPTED)])
+        manners = getattr(self._driver, "attrs_before", None)
+        backstop = threading.Timer(LONGEST_END_S, _break_off, [manners])
         backstop.daemon = True
         backstop.start()
         self.let_go()
@@ -151,3 +160,17 @@ class Manners(App[int]):
         if self._driver is not None and self._driver.can_suspend:
             self.app_suspend_signal.publish(self)
             os.killpg(os.getpgrp(), signal.SIGTSTP)
+
+
+def _break_off(manners: list[Any] | None) -> None:
+    """Ends at once, and gives the terminal back as far as it takes anything."""
+    with suppress(OSError, termios.error):
+        if sys.__stderr__ is not None:
+            terminal = sys.__stderr__.fileno()
+            os.set_blocking(terminal, False)
+            with suppress(OSError):
+                os.write(terminal, RESTORED)
+            os.set_blocking(terminal, True)  # the shell shares it
+            if manners is not None:
+                termios.tcsetattr(terminal, termios.TCSANOW, manners)
+    os._exit(int(ExitCode.INTERRUPTED))

@@ -6,8 +6,37 @@ from pathlib import Path
 import pytest
 
 PEERS = "tests/peers/"
+# Left to `make check`: they find what seldom breaks, and take most of the time.
+SLOW = (
+    "crash",
+    "fuzz",
+    "pains",
+    "pilot",
+    "practice/aws_steps",
+    "practice/cluster_steps",
+    "practice/engine",
+    "practice/node",
+    "practice/registry_steps",
+    "practice/renew",
+    "practice/test_dns_step.py",
+)
+FAST = (
+    "pilot/test_screens.py",
+    "practice/aws_steps/test_bucket_step.py",
+    "practice/cluster_steps/test_htpasswd_step.py",
+    "practice/engine/test_apply_command.py",
+)
 FOREIGN = ("AWS_", "KUBE", "XDG_")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    root = config.rootpath / "tests"
+    slow, fast = ([root / each for each in paths] for paths in (SLOW, FAST))
+    for item in items:
+        within = {item.path, *item.path.parents}
+        if within.intersection(slow) and not within.intersection(fast):
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)

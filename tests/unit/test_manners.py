@@ -1,11 +1,17 @@
 """Glyphs and colours by themselves."""
 
+import os
+import sys
+import termios
+import tty
+
 import pytest
 from textual.color import Color
 from textual.theme import Theme
 
 from screens import themes
 from screens.glyphs import _luminance, in_ascii, is_ascii_wanted
+from screens.manners import RESTORED, _break_off
 
 MEANINGS = ("text-primary", "text-success", "text-warning", "text-error", "text-accent", "foreground")
 GROUNDS = ("background", "surface", "panel")
@@ -54,3 +60,18 @@ def test_a_theme_is_kept_and_the_environment_goes_before_it() -> None:
     assert themes.chosen({}) == themes.LIGHT
     assert themes.chosen({themes.VARIABLE: themes.HIGH_CONTRAST}) == themes.HIGH_CONTRAST
     assert themes.chosen({themes.VARIABLE: "no such"}) == themes.LIGHT
+
+
+def test_an_end_that_hangs_still_gives_the_terminal_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.openpty()
+    manners = termios.tcgetattr(theirs)
+    tty.setraw(theirs)
+    codes: list[int] = []
+    with os.fdopen(theirs, "w") as terminal, os.fdopen(ours, "rb", buffering=0) as outside:
+        monkeypatch.setattr(sys, "__stderr__", terminal)
+        monkeypatch.setattr(os, "_exit", codes.append)
+        _break_off(manners)
+        assert codes == [130]
+        assert outside.read(len(RESTORED)) == RESTORED
+        assert termios.tcgetattr(theirs) == manners
+        assert os.get_blocking(theirs)

@@ -8,6 +8,7 @@ import logging
 import secrets
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -113,8 +114,9 @@ class Gate:
             message = f"The practice world does not implement {call.service}:{call.operation}."
             return self._refusal(call.service, AwsError("NotImplemented", message, 501), request_id)
         except Exception as error:  # noqa: BLE001 - moto reads many a wrong body by falling over it
-            name = type(error).__name__
-            logger.warning("%s:%s made no sense to moto: %s", call.service, call.operation, name)
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            told = f"{type(error).__name__} at {at.filename}:{at.lineno}"
+            logger.warning("%s:%s made no sense to moto: %s", call.service, call.operation, told)
             refusal = AwsError("ValidationError", "The practice world could not make sense of this request.")
             return self._refusal(call.service, refusal, request_id)
 
