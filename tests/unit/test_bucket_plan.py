@@ -11,6 +11,7 @@ from wizard.events import Verb
 from wizard.facts import BucketFacts
 from wizard.ownership import TAG
 from wizard.step import Plan
+from wizard.steps import _bucket_lifecycle as lifecycle
 from wizard.steps._bucket_look import shortest_abort_days
 from wizard.steps._bucket_plan import BLOCK_ALL, abort_rule, is_same_rule, plan_bucket
 
@@ -151,3 +152,28 @@ class TestAbortRules:
         assert is_same_rule(abort_rule(7), {**abort_rule(7), "Filter": {}})
         assert not is_same_rule(abort_rule(7), abort_rule(8))
         assert not is_same_rule(abort_rule(7), None)
+
+
+OLD = {"ID": "old", "Status": "Enabled", "Prefix": "tmp/", "Expiration": {"Days": 3}}
+NEW = {"ID": "old", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 3}}
+
+
+def test_the_forms_of_rules_are_not_mixed() -> None:
+    assert lifecycle.beside([OLD], abort_rule(7)) == [NEW, abort_rule(7)]
+    assert lifecycle.beside([OLD], None) == [OLD]
+
+
+@pytest.mark.parametrize(
+    ("now", "left"),
+    [
+        ([NEW], [OLD]),
+        ([{**NEW, "Expiration": {"Days": 4}}], [{**NEW, "Expiration": {"Days": 4}}]),
+        ([NEW, {**NEW, "ID": "since"}], [NEW, {**NEW, "ID": "since"}]),
+        ([], []),
+    ],
+    ids=["as it was", "changed since", "another beside it since", "gone since"],
+)
+def test_a_rule_gets_its_former_form_back_where_s3_takes_it(
+    now: list[dict[str, Any]], left: list[dict[str, Any]]
+) -> None:
+    assert lifecycle.given_back(now, [OLD]) == left

@@ -10,6 +10,7 @@ from wizard.errors import Conflict, NotFound, Problem
 from wizard.polling import NotReady
 from wizard.services.aws.errors import FOREIGN
 from wizard.step import Change, Context, Receipt
+from wizard.steps import _bucket_lifecycle as lifecycle
 from wizard.steps._bucket_plan import ABORT_RULE_ID
 
 if TYPE_CHECKING:
@@ -134,14 +135,26 @@ def write_public_access_block(client: "S3Client", name: str, block: Any) -> None
     client.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=block)
 
 
-def write_own_rule(client: "S3Client", name: str, wanted: Any) -> None:
-    """Puts our lifecycle rule among those that are there now, or takes it out where `wanted` is None.
-
-    S3 only takes the whole document; its transition default is handed back as it came.
-    """
+def put_own_rule(client: "S3Client", name: str, wanted: Any) -> None:
+    """Puts our lifecycle rule among those that are there now, or takes it out where `wanted` is None."""
     document = get_lifecycle(client, name)
-    rules = [rule for rule in document.get("Rules", []) if rule.get("ID") != ABORT_RULE_ID]
-    rules += [wanted] if wanted else []
+    write_rules(client, name, document, lifecycle.beside(others_in(document), wanted))
+
+
+def restore_own_rule(client: "S3Client", name: str, former: Any, rewritten: Any) -> None:
+    """Our rule as it was, and without one the rules of others in the form that they had."""
+    document = get_lifecycle(client, name)
+    others = others_in(document)
+    rules = lifecycle.beside(others, former) if former else lifecycle.given_back(others, rewritten)
+    write_rules(client, name, document, rules)
+
+
+def others_in(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [rule for rule in document.get("Rules", []) if rule.get("ID") != ABORT_RULE_ID]
+
+
+def write_rules(client: "S3Client", name: str, document: Mapping[str, Any], rules: Any) -> None:
+    """S3 only takes the whole document; its transition default is handed back as it came."""
     if not rules:
         client.delete_bucket_lifecycle(Bucket=name)
         return
@@ -164,5 +177,5 @@ _PUTS: Mapping[str, tuple[str, "Callable[[S3Client, str, Any], None]"]] = {
     "tag-bucket": ("s3:PutBucketTagging", put_tags),
     "set-encryption": ("s3:PutEncryptionConfiguration", write_encryption),
     "block-public-access": ("s3:PutBucketPublicAccessBlock", write_public_access_block),
-    "set-abort-rule": ("s3:PutLifecycleConfiguration", write_own_rule),
+    "set-abort-rule": ("s3:PutLifecycleConfiguration", put_own_rule),
 }

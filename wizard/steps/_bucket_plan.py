@@ -11,6 +11,7 @@ from wizard.errors import Problem, Remedy
 from wizard.events import Verb
 from wizard.facts import BucketFacts
 from wizard.step import Change, Consent, Plan
+from wizard.steps import _bucket_lifecycle as lifecycle
 
 ABORT_RULE_ID = "kube-registry-abort-incomplete-uploads"
 BLOCK_ALL: Mapping[str, bool] = dict.fromkeys(
@@ -190,17 +191,20 @@ def _abort_rule(answers: Answers, facts: BucketFacts) -> Change | None:
     if is_same_rule(own, wanted) or is_served:
         return None
     others = [rule for rule in facts.lifecycle_rules if rule.get("ID") != ABORT_RULE_ID]
-    document = {"Rules": [*others, *([wanted] if wanted else [])]}
+    document = {"Rules": lifecycle.beside(others, wanted)}
     told = (
         f"Clear away broken uploads in {name} after {days} days" if days else f"Keep broken uploads in {name}"
     )
+    rewritten = lifecycle.old_ones(others) if wanted else []
+    if rewritten:
+        told += ", and write its older rules in the form that S3 takes beside it"
     return Change(
         "set-abort-rule",
         Verb.CHANGE,
         KIND,
         name,
         told,
-        {"name": name, "wanted": wanted, "former": own},
+        {"name": name, "wanted": wanted, "former": own, "rewritten": rewritten},
         command=_command("put-bucket-lifecycle-configuration", name, **{"lifecycle-configuration": document}),
     )
 

@@ -66,7 +66,7 @@ def _restore(ctx: Context, facts: "BucketFacts", entry: "Entry") -> str:
         elif action == "block-public-access":
             writing.write_public_access_block(client, name, former)
         else:
-            writing.write_own_rule(client, name, former)
+            writing.restore_own_rule(client, name, former, entry.change.params.get("rewritten", ()))
     return f"The bucket {name} has its former {_WORDS[action]} again."
 
 

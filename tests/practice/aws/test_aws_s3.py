@@ -89,6 +89,19 @@ def test_settings_are_read_back_as_they_were_put(s3: Any) -> None:
     assert found["BucketKeyEnabled"] is False
 
 
+def test_lifecycle_rules_of_two_ages_do_not_mix(s3: Any, refused: Callable[..., Any]) -> None:
+    s3.create_bucket(Bucket="ages", **PLACE)
+    one = {"ID": "one", "Status": "Enabled", "Prefix": "", "Expiration": {"Days": 3}}
+    two = {"ID": "two", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 3}}
+    put = s3.put_bucket_lifecycle_configuration
+    message, status = refused(
+        "InvalidRequest", put, Bucket="ages", LifecycleConfiguration={"Rules": [one, two]}
+    )
+    assert (message, status) == ("Filter element can only be used in Lifecycle V2.", 400)
+    put(Bucket="ages", LifecycleConfiguration={"Rules": [one]})
+    assert s3.get_bucket_lifecycle_configuration(Bucket="ages")["Rules"] == [one]
+
+
 def test_own_and_foreign_buckets_are_told_apart(s3: Any, refused: Callable[..., Any]) -> None:
     s3.create_bucket(Bucket="mine", **PLACE)
     refused("BucketAlreadyOwnedByYou", s3.create_bucket, Bucket="mine", **PLACE)

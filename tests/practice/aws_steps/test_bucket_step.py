@@ -214,6 +214,31 @@ class TestAdopt:
         rig.undo(STEP)
         assert aws_server.dump() == before
 
+    @pytest.mark.parametrize("prefix", ["", "logs/"])
+    def test_rules_of_the_old_form_are_rewritten_and_given_back(
+        self, make_rig: MakeRig, operator: Aws, aws_server: AwsServer, prefix: str
+    ) -> None:
+        name = f"old-form{prefix.strip('/')}"
+        s3 = foreign_bucket(operator, name)
+        expiring = {"ID": "dated", "Status": "Enabled", "Expiration": {"Date": "2030-01-01T00:00:00Z"}}
+        tidying = {"ID": "days", "Status": "Disabled", "Expiration": {"Days": 9}}
+        rules: Any = [{**expiring, "Prefix": prefix}, {**tidying, "Prefix": "tmp/"}]
+        s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": rules})
+        former, before = s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"], aws_server.dump()
+        assert {rule["Prefix"] for rule in former} == {prefix, "tmp/"}
+        rig = make_rig(adopting(name))
+        rig.run(STEP)
+        found = {r["ID"]: r for r in s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]}
+        assert {key: rule["Filter"]["Prefix"] for key, rule in found.items()} == {
+            "dated": prefix,
+            "days": "tmp/",
+            ABORT_RULE_ID: "",
+        }
+        assert found["dated"]["Expiration"] == former[0]["Expiration"]
+        rig.undo(STEP)
+        assert s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"] == former
+        assert aws_server.dump() == before
+
     def test_what_was_changed_since_stays(self, make_rig: MakeRig, operator: Aws) -> None:
         s3 = foreign_bucket(operator, "changed-since")
         rig = make_rig(adopting("changed-since"))

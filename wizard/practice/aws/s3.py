@@ -109,7 +109,10 @@ def keep_empty_values(account: Account, call: Call, _headers: dict[str, str]) ->
 
 def check_lifecycle(_: Account, call: Call) -> None:
     """Source: S3 user guide, "Lifecycle configuration elements"."""
-    for rule in (call.params.get("LifecycleConfiguration") or {}).get("Rules") or []:
+    rules = (call.params.get("LifecycleConfiguration") or {}).get("Rules") or []
+    if len({"Filter" in rule for rule in rules}) > 1:
+        raise AwsError("InvalidRequest", "Filter element can only be used in Lifecycle V2.")
+    for rule in rules:
         if not any(rule.get(action) for action in LIFECYCLE_ACTIONS):
             raise AwsError("InvalidRequest", "At least one action needs to be specified in a rule")
         aborting = rule.get("AbortIncompleteMultipartUpload")
