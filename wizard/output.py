@@ -1,6 +1,7 @@
 """The headless readers of the event stream: people on stderr, programs as JSON Lines on stdout."""
 
 import json
+import os
 import sys
 import threading
 import unicodedata
@@ -8,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
-from wizard.errors import Problem
+from wizard.errors import ExitCode, Problem
 from wizard.events import (
     ChangeFailed,
     ChangeFinished,
@@ -48,6 +49,7 @@ TITLES = {
 }
 
 
+RAW_LINES, LONGEST_RAW_LINE = 12, 300
 # Control and format characters, halves of surrogate pairs, and line breaks that only Unicode knows.
 STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
@@ -169,6 +171,8 @@ class Narrator:
         if event.problem:
             self._line("")
             self._problem(event.problem, "")
+        if event.problem and event.exit_code == ExitCode.FAILED:
+            self._raw(event.problem)
         if event.next_command:
             self._line(f"To go on: {event.next_command}")
 
@@ -176,6 +180,14 @@ class Narrator:
         for part in (problem.what, problem.why, problem.fix and f"→ {problem.fix}"):
             for line in part.splitlines():
                 self._line(f"{indent}{line}")
+
+    def _raw(self, problem: Problem) -> None:
+        """The end of the foreign words: a Pod's last log lines and Events, an error as it came."""
+        from wizard.redaction import redacted, secrets_of
+
+        lines = [line for line in redacted(problem.raw, secrets_of(os.environ)).splitlines() if line.strip()]
+        for line in lines[-RAW_LINES:]:
+            self._line(f"    {line[:LONGEST_RAW_LINE]}")
 
     def _line(self, text: str) -> None:
         """One line: a line break in foreign words must not begin what looks like one of ours."""

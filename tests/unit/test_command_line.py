@@ -144,3 +144,22 @@ def test_foreign_words_do_not_steer_the_terminal(capsys: pytest.CaptureFixture[s
     assert "\x1b" not in told
     assert "\x07" not in told
     assert plain("a\x9bb\u202ec\nd") == "a�b�c\nd"
+
+
+def test_a_failed_run_ends_with_the_last_foreign_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without what would steer the terminal, and without secrets."""
+    monkeypatch.setenv("KUBE_REGISTRY_PASSWORD_ALICE", "canary-of-alice")
+    raw = "\n".join([*(f"line {n}" for n in range(20)), "evil \x1b[2J", "it is canary-of-alice", "x " * 900])
+    tell = Narrator(sys.stderr)
+    tell(RunFinished("apply", 1, Problem("x", "It broke.", raw=raw), "kube-registry apply"))
+    told = capsys.readouterr().err
+    shown = told.splitlines()
+    assert shown[1:3] == ["It broke.", "    line 11"]
+    assert shown[-2] == f"    {'x ' * 150}"
+    assert shown[-1] == "To go on: kube-registry apply"
+    assert "\x1b" not in told
+    assert "canary" not in told
+    tell(RunFinished("apply", 2, Problem("x", "Refused.", raw=raw)))
+    assert "line 11" not in capsys.readouterr().err

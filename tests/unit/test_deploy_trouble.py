@@ -95,6 +95,28 @@ def test_a_failed_mount_names_the_secret() -> None:
     assert "htpasswd-file" in found.problem.why
 
 
+@pytest.mark.parametrize(
+    ("pod", "log"),
+    [
+        (waiting("CrashLoopBackOff"), "level=fatal msg=strange"),
+        ({"status": {"conditions": [{"type": "PodScheduled", "reason": "Unschedulable"}]}}, ""),
+        ({"status": {"phase": "Running"}}, "s3aws: AccessDenied"),
+        (waiting("ErrImagePull", "not found"), ""),
+        (waiting("CreateContainerConfigError", "no Secret"), ""),
+    ],
+    ids=["crash", "no room", "not ready", "pull", "container"],
+)
+def test_the_last_events_are_quoted_with_the_log(pod: dict[str, Any], log: str) -> None:
+    found = of_pod(pod, log_of(log), [f"Reason{number}: message" for number in range(7)])
+    assert found is not None
+    lines = found.problem.raw.splitlines()
+    assert lines[-6:] == [
+        "Events of the Pod, the newest last:",
+        *(f"Reason{n}: message" for n in range(2, 7)),
+    ]
+    assert log in found.problem.raw
+
+
 def test_no_room_is_told_in_the_schedulers_words() -> None:
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
     status = {"phase": "Pending", "conditions": [{**condition, "message": "0/3 nodes are available"}]}

@@ -5,8 +5,8 @@ manager of Kubernetes; log lines: distribution.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wizard.errors import Problem
@@ -17,6 +17,7 @@ Object = Mapping[str, Any]
 Known = tuple[str, str, str, str]
 
 CRASHES_ENOUGH = 3
+LAST_EVENTS = 5
 PULL_REASONS = {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
 CONFIG_REASONS = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 
@@ -182,7 +183,19 @@ def refusal_of_pods(message: str) -> Trouble:
 
 
 def of_pod(pod: Object, log: Callable[[bool], str], events: Iterable[str]) -> Trouble | None:
-    """`log` gives the last lines, of the previous run if asked with True; `events` are "Reason: message"."""
+    """`log` gives the last lines, of the previous run if asked with True; `events` are "Reason: message".
+
+    The newest events, which come last, are quoted with what is found.
+    """
+    told = tuple(events)
+    found = _of_pod(pod, log, told)
+    if found is None or not told:
+        return found
+    lines = [*found.problem.raw.splitlines(), "Events of the Pod, the newest last:", *told[-LAST_EVENTS:]]
+    return replace(found, problem=replace(found.problem, raw="\n".join(lines)))
+
+
+def _of_pod(pod: Object, log: Callable[[bool], str], events: Sequence[str]) -> Trouble | None:
     status = pod.get("status") or {}
     for container in status.get("containerStatuses") or []:
         waiting = (container.get("state") or {}).get("waiting") or {}
@@ -232,14 +245,14 @@ def _scheduling(status: Object) -> Trouble | None:
     return None
 
 
-def _mount(events: Iterable[str]) -> Trouble | None:
-    for event in reversed(tuple(events)):
+def _mount(events: Sequence[str]) -> Trouble | None:
+    for event in reversed(events):
         if event.startswith("FailedMount"):
             missing = re.search(r'secret "([^"]+)" not found', event)
             what = "A Secret that the registry's Pod needs cannot be mounted."
             fix = "Run the earlier steps again; they make what is missing."
             why = f"The Secret {missing[1]} is not there." if missing else event
-            return Trouble(Problem("failed-mount", what, why, fix, event), is_final=False)
+            return Trouble(Problem("failed-mount", what, why, fix), is_final=False)
     return None
 
 
