@@ -101,6 +101,7 @@ class UserFacts(Facts):
 
     `lost_access_key_ids`: made by a run that ended before the Secret was written; nobody has their secrets.
     `user_elsewhere`, `policy_elsewhere` say why a thing that carries this setup's name may be another one's.
+    `quotas_used_up` are IAM's names of what there may be no more of, of things that are not there yet.
     `home` is what the tag ownership.PLACE_TAG says of this setup's cluster and namespace.
     """
 
@@ -121,6 +122,7 @@ class UserFacts(Facts):
     policy_is_attached: bool = False
     access_keys: tuple[AccessKeyFacts, ...] = ()
     access_keys_quota: int = 2
+    quotas_used_up: tuple[str, ...] = ()
     lost_access_key_ids: tuple[str, ...] = ()
     secret: SecretFacts | None = None
     secret_access_key_id: str = ""

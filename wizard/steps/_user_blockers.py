@@ -12,6 +12,7 @@ def user_blockers(answers: Answers, facts: UserFacts) -> tuple[Problem, ...]:
         found = [_brought_secret(answers, facts)]
     else:
         found = [_user(answers, facts), _policy(answers, facts), _secret(answers, facts)]
+        found += [_used_up(answers, name) for name in facts.quotas_used_up]
     return tuple(problem for problem in found if problem)
 
 
@@ -61,6 +62,29 @@ def _policy(answers: Answers, facts: UserFacts) -> Problem | None:
         f"The policy {answers.user.policy} belongs to the setup {facts.policy_owner}.",
         "It is for that setup's bucket.",
         "Choose another user.policy.",
+    )
+
+
+def _used_up(answers: Answers, quota: str) -> Problem:
+    """Source: "IAM and AWS STS quotas" in the IAM user guide."""
+    user = answers.user
+    what, fix = {
+        "Users": ("The account has as many IAM users as it may have.", "delete a user that nobody needs"),
+        "Policies": (
+            "The account has as many IAM policies as it may have.",
+            "delete a policy that nobody needs",
+        ),
+        "AttachedPoliciesPerUser": (
+            f"The IAM user {user.name} has as many policies attached as a user may have.",
+            "choose another user.name",
+        ),
+    }[quota]
+    made = f"the user {user.name}" if quota == "Users" else f"the policy {user.policy}"
+    return Problem(
+        "iam-quota",
+        what,
+        f"There is no room for {made}.",
+        f"Raise {quota} of IAM in Service Quotas, or {fix}.",
     )
 
 

@@ -35,7 +35,9 @@ def look_at_user(services: "Services", wanted: UserAnswers) -> UserFacts:
         ]
     ):
         found |= part
-    found["policy_is_attached"] = found["policy_arn"] in found.pop("attached")
+    attached = found.pop("attached")
+    found["policy_is_attached"] = found["policy_arn"] in attached
+    found["quotas_used_up"] = _quotas_used_up(seen, found, len(attached))
     return UserFacts(problems=tuple(seen.problems), **found)
 
 
@@ -119,6 +121,27 @@ def _keys(seen: _Look, listed: list[Mapping[str, Any]]) -> Found:
             lambda: iam.get_account_summary()["SummaryMap"].get("AccessKeysPerUserQuota"),
         )
     return {"access_keys": tuple(facts), "access_keys_quota": quota or 2}
+
+
+def _quotas_used_up(seen: _Look, found: Found, attached: int) -> tuple[str, ...]:
+    """Of what is not there yet; it is asked for only where something is to be made."""
+    if found["policy_is_attached"]:
+        return ()
+    iam = seen.aws.client("iam")
+    told: Mapping[str, int] = (
+        _or_none(seen, "iam:GetAccountSummary", lambda: iam.get_account_summary()["SummaryMap"]) or {}
+    )
+    counts = {
+        "Users": None if found.get("user_exists") else told.get("Users"),
+        "Policies": None if found.get("policy_exists") else told.get("Policies"),
+        "AttachedPoliciesPerUser": attached,
+    }
+    quotas = {name: told.get(f"{name}Quota") for name in counts}
+    return tuple(
+        name
+        for name, count in counts.items()
+        if count is not None and (quota := quotas[name]) is not None and count >= quota
+    )
 
 
 def _or_none(seen: _Look, action: str, read: Callable[[], Any]) -> Any:

@@ -13,7 +13,7 @@ from wizard import names, rules
 from wizard.errors import AccessDenied, Unreachable, WizardError
 from wizard.events import CheckStatus, Event, WaitProgress, WaitStarted
 from wizard.ownership import PLACE_TAG, TAG
-from wizard.practice.aws import AwsServer
+from wizard.practice.aws import AwsServer, moto_parts
 from wizard.practice.kubernetes import KubernetesServer
 from wizard.practice.ledger import Ledger
 from wizard.services import Services
@@ -626,3 +626,26 @@ class TestOtherBuckets:
         )
         result = rig.verify(STEP)["no-other-bucket"]
         assert (result.status, result.problem.code) == (CheckStatus.FAILED, "key-too-strong")
+
+
+QUOTAS = {
+    "users": "as many IAM users",
+    "policies": "as many IAM policies",
+    "attached_policies_per_user": "The IAM user registry-access has as many policies attached",
+}
+
+
+@pytest.mark.parametrize("quota", QUOTAS)
+def test_a_quota_that_is_used_up_is_seen_before_anything_is_made(
+    make_rig: MakeRig, aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch, quota: str
+) -> None:
+    summary = moto_parts.backend("iam", aws_server.account_number, "").account_summary
+    with monkeypatch.context() as patch:
+        patch.setattr(summary, f"_{quota}_quota", 0)
+        [blocker] = make_rig(wishes()).plan(STEP).blockers
+    assert blocker.code == "iam-quota"
+    assert QUOTAS[quota] in blocker.what
+    assert "Service Quotas" in blocker.fix
+    make_rig(wishes()).run(STEP)
+    monkeypatch.setattr(summary, f"_{quota}_quota", 0)
+    assert make_rig(wishes()).plan(STEP).blockers == (), "what is there already needs no room"
