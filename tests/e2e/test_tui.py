@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.leaks import Evidence
 from tests.e2e.program import Program
 from tests.e2e.terminal import Terminal
-from tests.e2e.walkthrough import DEPLOY, TITLES, Walker, button, is_ready
+from tests.e2e.test_secrets import secrets_of
+from tests.e2e.walkthrough import DEPLOY, PROVEN, TEXT, TITLES, Walker, button, is_ready
 
 pytestmark = pytest.mark.e2e
 PASSWORD = "tui-canary-1"
@@ -44,11 +46,39 @@ def test_a_person_who_follows_the_screen_reaches_the_proof(
     screens, terminal = walked
     for title in TITLES:
         assert any(title in screen for screen in screens), title
-    assert "Proven: your registry works" in screens[-1]
+    assert PROVEN in screens[-1]
     assert "skopeo login registry.practice.test --username alice" in screens[-1]
     assert "docker login" not in screens[-1]
     assert PASSWORD.encode() not in terminal.raw
     assert '"steps_done": 8' in program.run("setups", "--practice", "--json").out
+
+
+def test_the_kept_text_goes_from_the_first_screen_to_the_proof() -> None:
+    """What `make walkthrough` has written: a walk that was cut short is no picture of the whole."""
+    screens = TEXT.read_text(encoding="utf-8").split(f"{'-' * 80}\n")
+    for title in TITLES:
+        assert any(title in screen for screen in screens), title
+    assert PROVEN in screens[-1]
+    assert screens[-1].rstrip().endswith(">>> Enter")
+
+
+def test_no_secret_was_on_a_screen_or_is_on_the_disk(
+    program: Program, walked: tuple[list[str], Terminal]
+) -> None:
+    """Of a setup that was made on the screen, while its keys and passwords came to be."""
+    screens, terminal = walked
+    secrets = {**secrets_of(program.world_environment()), "alice": PASSWORD.encode()}
+    for name in ("registry-s3-credentials/secret-access-key", "check user's password"):
+        assert name in secrets
+    evidence = Evidence()
+    evidence.add("terminal", terminal.raw)
+    evidence.add("screens", "\n".join(screens))
+    evidence.add_tree("state", program.state)
+    evidence.add_tree("tmp", program.home / "tmp")
+    assert PROVEN.encode() in evidence.text("screens")
+    assert evidence.leaks(secrets) == []
+    evidence.add("planted", secrets["registry-http-secret/http-secret"])
+    assert [leak.place for leak in evidence.leaks(secrets)] == ["planted"]
 
 
 def test_the_commands_stay_on_the_terminal(walked: tuple[list[str], Terminal]) -> None:

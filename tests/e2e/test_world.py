@@ -1,9 +1,12 @@
 """The practice world as a process: found again, ended without a trace, never a way out of loopback."""
 
+import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -106,9 +109,24 @@ socket.create_server(("127.0.0.1", 0)).close()
     assert told == dict.fromkeys(("address", "name", "datagram"), "LeftLoopback")
 
 
-def test_a_busy_port_is_no_obstacle(tmp_path: Path) -> None:
-    """Ports are random, so a world starts whatever else listens."""
-    with socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0)):
-        program = Program(tmp_path / "home")
-        assert program.run("world", "start").code == 0
-        assert program.run("world", "stop").code == 0
+def test_the_ports_of_another_world_are_no_obstacle(program: Program, tmp_path: Path) -> None:
+    """Two at once, and then a third while somebody else has taken all ports that the second one had."""
+    mine, another = program.world_environment(), Program(tmp_path / "another")
+    former = another.world_environment()
+    assert _ports(mine) & _ports(former) == set()
+    assert another.run("world", "stop").code == 0
+    with contextlib.ExitStack() as taken:
+        for port in _ports(former):
+            with contextlib.suppress(OSError):
+                taken.enter_context(socket.create_server(("127.0.0.1", port)))
+        assert another.run("world", "start").code == 0
+        assert _ports(another.world_environment()) & _ports(former) == set()
+        assert another.run("world", "stop").code == 0
+
+
+def _ports(environment: Mapping[str, str]) -> set[int]:
+    """Where the servers of a world listen, by what it tells of them; one port is kept free for others."""
+    told = [value for name, value in environment.items() if name != "KUBE_REGISTRY_HTTP_LISTEN"]
+    found = {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", " ".join(told))}
+    assert len(found) >= 4
+    return found

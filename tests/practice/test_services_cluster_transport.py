@@ -298,8 +298,9 @@ def test_a_name_look_up_that_hangs_is_given_up(connect: Connect, monkeypatch: py
 
 
 def test_the_first_answer_is_bounded_by_ten_seconds() -> None:
-    assert transport_module.FIRST_ANSWER_S < 10
-    assert sum(transport_module.FIRST_TIMEOUTS_S) < 10
+    """With three of them for the program's start."""
+    assert transport_module.FIRST_ANSWER_S <= 7
+    assert sum(transport_module.FIRST_TIMEOUTS_S) <= 8
 
 
 def test_a_port_where_nothing_listens_is_told(connect: Connect) -> None:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 15.0
 FIRST_TIMEOUTS_S = (4.0, 4.0)
-FIRST_ANSWER_S = 9.0
+FIRST_ANSWER_S = 7.0
+"""Whatever keeps silent; with the program's start it is told in ten seconds."""
 CLOSE_S = 1.0
 APPLY_PATCH = "application/apply-patch+yaml"
 _WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
