@@ -3,6 +3,7 @@
 import io
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from wizard import cli, commands
 from wizard.answers import dump, from_mapping, load
 from wizard.errors import wizard_error
-from wizard.practice.world import DOMAIN
+from wizard.practice.world import DOMAIN, World
 from wizard.state import SetupDirectory, setups, state_root
 from wizard.steps.certificate import CertificateStep
 from wizard.steps.deploy import DeployStep
@@ -102,6 +103,47 @@ def test_a_refused_first_run_leaves_no_setup(
     assert setups(state_root()) == []
     assert commands.run(cli.parser().parse_args(["check", "--json"])) == 2
     assert json.loads(capsys.readouterr().out)["problem"]["code"] == "which-setup"
+
+
+def refused(path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """The problem with which `apply` ends."""
+    assert commands.run(cli.parser().parse_args(["apply", "-a", str(path), "--json"])) == 2
+    found: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])["problem"]
+    assert setups(state_root()) == []
+    return found
+
+
+def test_a_session_that_has_expired_is_refused(
+    tmp_path: Path,
+    environment: dict[str, str],
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As STS gave it, and over since."""
+    path, keys = answers_file(tmp_path, environment, "expired"), world.aws.session(lasts_s=0)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", keys.access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", keys.secret_access_key)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", keys.session_token or "")
+    before = world.dump()
+    assert refused(path, capsys)["code"] == "aws-token-expired"
+    assert world.dump() == before
+
+
+def test_a_verb_that_is_missing_in_the_cluster_is_named(
+    tmp_path: Path,
+    environment: dict[str, str],
+    other_cluster: Callable[..., str],
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = answers_file(tmp_path, environment, "default")
+    monkeypatch.setenv("KUBECONFIG", other_cluster(frozenset({("create", "secrets")})))
+    before = world.dump()
+    told = refused(path, capsys)
+    assert "create secrets" in " ".join(str(each) for each in told.values()), told
+    assert world.dump() == before
 
 
 def test_a_run_that_only_asks_leaves_the_former_answers(
