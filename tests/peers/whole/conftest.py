@@ -20,7 +20,7 @@ from cryptography import x509
 from tests.e2e.program import ROOT, Program
 from tests.peers.acme.pebble import Pebble, Programs
 from tests.peers.real_kubernetes import OPERATOR, RealCluster
-from wizard.practice.aws import RecordSet, Zone
+from wizard.practice.aws import RecordSet, ZoneBook
 from wizard.practice.dns import DnsServer, Zones
 from wizard.practice.network import Network
 from wizard.practice.world import ClusterAccess, World
@@ -50,11 +50,11 @@ class Here:
 
     those_of: Zones
 
-    def zones(self) -> list[Zone]:
-        return [
+    def zone_book(self) -> ZoneBook:
+        return ZoneBook(
             dataclasses.replace(zone, records=tuple(map(self._here, zone.records)))
-            for zone in self.those_of.zones()
-        ]
+            for zone in self.those_of.zone_book().zones
+        )
 
     @staticmethod
     def _here(record: RecordSet) -> RecordSet:
