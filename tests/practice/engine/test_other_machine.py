@@ -145,8 +145,8 @@ def test_looking_again_asks_for_no_lock(new_run: NewRun, world: World) -> None:
 
 def test_the_second_operator_is_told_who_holds_it(new_run: NewRun, dumped: Dumped) -> None:
     first, second = apply(new_run()), new_run(state="other")
-    before = dumped()
     held = take(first)
+    before = dumped()
     for act in (
         second.engine.undo,
         lambda: new_run(state="third", bucket={"abort_incomplete_days": 3}).engine.apply_step(StepId.BUCKET),

@@ -73,7 +73,7 @@ def test_useless_pairs_are_refused(
         ((b"junk", key_pem), "certificate-unreadable"),
         ((cert_pem, b"junk"), "key-unreadable"),
         ((leaf_only, key_pem), "certificate-chain"),
-        (expired, "certificate-chain"),
+        (expired, "certificate-expired"),
         (elsewhere, "certificate-names"),
     ):
         assert codes(rig_for(**files(tmp_path, *found)).plan(STEP)) == [code]
