@@ -192,14 +192,16 @@ def _new_order(ctx: Context, acme: Acme, wish: Wish, ledger: Attempts) -> Order:
     """A CA refuses `replaces` for what was replaced before, or is another account's: then it is left out.
 
     The order of a run that was cut off may have replaced it, or a certificate that never got into service.
+    Some CAs call it an internal error of theirs that they do not find what is to be replaced.
     """
     wanted = ctx.answers.certificate
     refuse_if_limited(ctx, wish.directory)
     ledger.note(attempts.ORDER, wish.directory, wanted.names)
     try:
         return acme.new_order(wanted.names, profile=wanted.profile, replaces=wish.replaces)
-    except (RateLimited, Unreachable):
-        raise
+    except (RateLimited, Unreachable) as error:
+        if not wish.replaces or error.problem.code != "acme-server-internal":
+            raise
     except WizardError as error:
         if error.problem.code == "acme-account-does-not-exist":
             register_again(ctx, acme, wish.directory, wish.slot)

@@ -11,6 +11,7 @@ from wizard import names
 from wizard.errors import Refused, WizardError, wizard_error
 from wizard.events import CheckFinished, CheckStatus, StepId
 from wizard.journal import Entry
+from wizard.practice.acme.faults import Refuse
 from wizard.services import certificates
 from wizard.services.acme import Acme
 from wizard.step import Receipt
@@ -154,6 +155,16 @@ def test_rollouts_that_fail_again_and_again_do_not_end_the_renewals(
     finished.run().renew()
     assert finished.served() == finished.stored() != former
     assert finished.count("issued") == issued + 2
+
+
+def test_a_ca_that_stumbles_over_what_is_replaced_gets_an_order_without(finished: Finished) -> None:
+    """Pebble does, where a serial number begins with a zero octet."""
+    former, issued = finished.stored(), finished.count("issued")
+    finished.world.acme.faults = [Refuse(problem="serverInternal")]
+    finished.run().renew()
+    assert finished.world.acme.faults == []
+    assert finished.served() == finished.stored() != former
+    assert finished.count("issued") == issued + 1
 
 
 @pytest.mark.parametrize("is_forgotten_by_ca", [False, True])
