@@ -23,10 +23,15 @@ class Action:
     def binding(self) -> Binding:
         return Binding(self.key, self.action, self.label, key_display=self.shown, priority=self.is_first)
 
+    @property
+    def clicked(self) -> str:
+        """The action for a click on a widget of the screen."""
+        return self.action if self.action.startswith("app.") else f"screen.{self.action}"
 
-QUIT = Action("ctrl+q", "quit", "Quit", "^Q")
+
+QUIT = Action("ctrl+q", "app.quit", "Quit", "^Q")
 LOG = Action("f9,ctrl+l", "app.log", "Log", "F9")
-PALETTE = Action("ctrl+p", "app.command_palette", "All commands", "^P")
+PALETTE = Action("ctrl+p", "app.command_palette", "Menu", "^P")
 MORE = Action("f3", "advanced", "More fields", "F3")
 COMMANDS = Action("f4", "commands", "By hand", "F4")
 CHANGE = Action("f6", "change", "Change", "F6")
@@ -40,17 +45,21 @@ MOVES = (
 )
 COPY_LINE = Action("c", "copy_line", "Copy the line", "C", is_first=False)
 PRIMARY = Action("f2", "primary", "Apply / next", "F2", is_hint=False)
+HELP = Action("f1,ctrl+g", "help", "Help", "F1")
+BACK = Action("escape", "back", "Back", "Esc")
+STOP = Action("escape", "back", "Stop", "Esc")
+LOOK = Action("f5", "look_again", "Look again", "F5")
 APP_ACTIONS = (QUIT, LOG, PALETTE)
 STEP_ACTIONS = (
     PRIMARY,
     COPY_LINE,
-    Action("f1,ctrl+g", "help", "Help", "F1"),
+    HELP,
     MORE,
-    Action("escape", "back", "Back", "Esc"),
+    BACK,
     COMMANDS,
     CHANGE,
     UNDO,
-    Action("f5", "look", "Look again", "F5"),
+    LOOK,
     PALETTE,
     LOG,
     QUIT,
@@ -63,14 +72,3 @@ STEP_ACTIONS = (
 
 def bindings(actions: Iterable[Action]) -> list[BindingType]:
     return [action.binding() for action in actions]
-
-
-def hints(first: Iterable[str], actions: Iterable[Action], columns: int) -> str:
-    """One line of plain text: Textual's Footer would compose itself anew after the first paint.
-
-    `first` is what matters now; of the rest, what does not fit is left out, from the end, but never the last.
-    """
-    words = [*first, *(f"{action.shown} {action.label}" for action in actions if action.is_hint)]
-    while len(words) > 1 and len("  ".join(words)) > columns:
-        del words[-2]
-    return "  ".join(words)

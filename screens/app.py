@@ -12,7 +12,18 @@ from textual.app import SystemCommand
 from textual.screen import Screen
 
 from screens.manners import Manners
-from screens.messages import Broken, Drifted, Ended, Happened, Loaded, Looked, Opened, Standing, Suggested
+from screens.messages import (
+    Broken,
+    Drifted,
+    Ended,
+    Happened,
+    Loaded,
+    Looked,
+    NotSaved,
+    Opened,
+    Standing,
+    Suggested,
+)
 from screens.session import Session
 from screens.start import StartScreen
 from screens.view import StepView
@@ -24,6 +35,8 @@ if TYPE_CHECKING:
     from screens.frame import StepScreen
 
 LOADING_WAITS_S = 0.1
+BEFORE_APPLY = "the look at all steps, which has to end first"
+BEFORE_CHANGES = "a last look at what is there"
 ENTER_PRACTICE = 'eval "$(kube-registry world env)"'
 
 
@@ -40,7 +53,7 @@ class WizardApp(Manners):
         self.views = {step: StepView() for step in STEPS}
         self.setup = ""
         self._undoing: StepId | None = None
-        self._tells_undo = False
+        self._is_standing = self._is_standing_unknown = False
         self._start_screen = StartScreen()
 
     def on_mount(self) -> None:
@@ -69,9 +82,7 @@ class WizardApp(Manners):
         if plan is not None and plan.consents:
             self._ask(step, plan.consents[0])
             return
-        self.views[step].is_running = True
-        self.views[step].is_looking = False
-        self.views[step].look_away()
+        self.views[step].begin(self._queued_for)
         self.session.apply(step)
         self._show(step)
 
@@ -117,7 +128,7 @@ class WizardApp(Manners):
 
     def _undo(self, step: StepId) -> None:
         self._undoing = step
-        self.views[step].begin_undo()
+        self.views[step].begin_undo(self._queued_for)
         self.session.undo(step)
         self._show(step)
 
@@ -126,7 +137,7 @@ class WizardApp(Manners):
         if following == len(STEPS):
             self._leave(leave=True)
         else:
-            self._open_step(STEPS[following])
+            self.open_step(STEPS[following])
 
     def go_back(self, step: StepId) -> None:
         """Before the first step there is the first screen, with the list of setups as it is now."""
@@ -138,14 +149,25 @@ class WizardApp(Manners):
             self.pop_screen()
             self.session.leave()
         else:
-            self._open_step(STEPS[STEPS.index(step) - 1])
+            self.open_step(STEPS[STEPS.index(step) - 1])
 
     def lead_to(self, step: StepId, field: tuple[str, str]) -> None:
         """Opens another step at the field of one of its answers."""
         self.views[step].is_editing = True
-        self._open_step(step)
+        self.open_step(step)
         if (screen := self.step_screen) is not None:
             screen.call_after_refresh(screen.lead_to, field)
+
+    def unverified_before(self, step: StepId) -> StepId | None:
+        """The first step before this one that does not stand, as far as that is known by now."""
+        before = () if self._is_standing else STEPS[: STEPS.index(step)]
+        return next((each for each in before if not self.views[each].is_verified), None)
+
+    def look_anew(self) -> None:
+        """What is asked now gets new clients; so does the look at all steps, where that had failed."""
+        self.session.renew()
+        if self._is_standing_unknown:
+            self._stand()
 
     def stop(self, step: StepId) -> None:
         """Takes effect between two requests."""
@@ -162,17 +184,19 @@ class WizardApp(Manners):
 
     def show_help(self, step: StepId, field: tuple[str, str] | None) -> None:
         """The field's part of the step's help, or what stands there about the step as a whole."""
-        from screens.help import HelpModal
+        from screens.help import step_help
 
-        self.push_screen(HelpModal(step, field))
+        self.push_screen(step_help(step, field))
+
+    def show_start_help(self) -> None:
+        from screens.help import start_help
+
+        self.push_screen(start_help())
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         yield from super().get_system_commands(screen)
         yield SystemCommand("Glossary", "The words that the wizard uses", self.action_glossary)
-        if self.setup:
-            yield SystemCommand(
-                "Stuck? Make a report", "For whoever helps you; no secrets", self.action_report
-            )
+        yield SystemCommand("Stuck? Make a report", "For whoever helps you; no secrets", self.action_report)
 
     def action_glossary(self) -> None:
         from screens.help import GlossaryModal
@@ -266,31 +290,29 @@ class WizardApp(Manners):
         self._start_screen.show_drift(message)
 
     def on_broken(self, message: Broken) -> None:
-        self._start_screen.show_problem(message.problem)
+        self._start_screen.show_broken(message.problem)
+
+    def on_not_saved(self, message: NotSaved) -> None:
+        """It must not be lost among what the next look says."""
+        self.notify(str(message.problem), title="Not saved", severity="error", markup=False)
 
     def on_opened(self, message: Opened) -> None:
         self.setup = message.setup
         self.views = {step: StepView() for step in STEPS}
-        self._open_step(message.first)
+        self._is_standing = self._is_standing_unknown = False
+        self.open_step(message.first)
         if message.first is not StepId.CONNECT:
             for step in STEPS[: STEPS.index(message.first)]:
-                self.views[step].status = StepStatus.DONE
-            self.session.stand()
+                self.views[step].status, self.views[step].is_assumed = StepStatus.DONE, True
+            self._stand()
 
     def on_standing(self, message: Standing) -> None:
+        """The screen stays where it is, whatever was found: somebody may be typing, or answering."""
+        self._stood(is_known=True)
         for step, status in message.statuses.items():
             if not self.views[step].is_running:
-                self.views[step].status = status
-        screen = self.step_screen
-        if screen is None or self.views[screen.step].is_running:
-            return
-        before = STEPS[: STEPS.index(screen.step)]
-        broken = next((step for step in before if not self.views[step].is_verified), None)
-        tells_undo, self._tells_undo = self._tells_undo, False
-        if broken is not None and not tells_undo:
-            self._open_step(broken)
-        else:
-            screen.render_view()
+                self.views[step].status, self.views[step].is_assumed = status, False
+        self._show_all()
 
     def on_looked(self, message: Looked) -> None:
         self._collect_again()
@@ -324,10 +346,12 @@ class WizardApp(Manners):
     def on_ended(self, message: Ended) -> None:
         if message.step is None:
             if message.problem is not None:
+                if message.job == "stand":
+                    self._stood(is_known=False)
                 self._show_job_problem(message.problem)
             return
         view = self.views[message.step]
-        view.is_running, view.wait, view.files = False, None, ()
+        view.end()
         if message.problem is not None:
             view.problem = message.problem
             view.status = StepStatus.INTERRUPTED if message.problem.code == "cancelled" else StepStatus.FAILED
@@ -347,14 +371,35 @@ class WizardApp(Manners):
 
     def _undone(self, step: StepId) -> None:
         """What came of it stays on the screen; how the steps stand now is asked for."""
-        self._undoing, self._tells_undo = None, True
+        self._undoing = None
         for each in STEPS[STEPS.index(step) :]:
             self.views[each].status, self.views[each].plan = StepStatus.UNDONE, None
         for each in STEPS[STEPS.index(step) + 1 :]:
             self.views[each].look_away()
-        self.session.stand()
+        self._stand()
         if (screen := self.step_screen) and screen.step is step:
             screen.action_look()
+
+    def _stand(self) -> None:
+        self._is_standing, self._is_standing_unknown = True, False
+        self.session.stand()
+
+    def _stood(self, *, is_known: bool) -> None:
+        """The look at all steps has ended; what it could not see is not taken for verified."""
+        self._is_standing, self._is_standing_unknown = False, not is_known
+        for view in self.views.values():
+            if view.queued_for:
+                view.queued_for = BEFORE_CHANGES
+            if not is_known:
+                view.doubt()
+
+    @property
+    def _queued_for(self) -> str:
+        return BEFORE_APPLY if self._is_standing else BEFORE_CHANGES
+
+    def _show_all(self) -> None:
+        if (screen := self.step_screen) is not None:
+            screen.render_view()
 
     def _show_job_problem(self, problem: Problem) -> None:
         screen = self.step_screen
@@ -374,7 +419,7 @@ class WizardApp(Manners):
         problem = unexpected(error, "The wizard itself failed. What was done is recorded.")
         self.exit(1, return_code=1, message=f"{problem.what}\n{problem.why}\n{problem.fix}")
 
-    def _open_step(self, step: StepId) -> None:
+    def open_step(self, step: StepId) -> None:
         from screens.frame import StepScreen
         from screens.people import PeopleScreen
 

@@ -8,10 +8,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from screens.render import clean, commands_text
+from screens.sized import SizedModal
 from wizard.errors import Problem
 
 Keep = Callable[[], Path | Problem]
@@ -19,7 +19,7 @@ COPIED = "Copied. Where your terminal does not take it: select the text, or pres
 MARGIN, FRAME_ROWS = 8, 13
 
 
-class CommandsModal(ModalScreen[None]):
+class CommandsModal(SizedModal[None]):
     """`commands` are (what is done, how) pairs; `keep` writes the whole script and says where.
 
     The text can be selected with the mouse; C copies by OSC 52, which some terminals ignore.
@@ -41,7 +41,7 @@ class CommandsModal(ModalScreen[None]):
         self._commands = commands
         self._keep = keep
 
-    def compose(self) -> ComposeResult:
+    def compose_dialog(self) -> ComposeResult:
         with Vertical(id="dialog", classes="-commands"):
             yield Static(clean(self._title), id="dialog-title", markup=False)
             with VerticalScroll(id="dialog-text", can_focus=False):
@@ -57,7 +57,7 @@ class CommandsModal(ModalScreen[None]):
         self.query_one("#copy").focus()
         self._draw()
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         self._draw()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
@@ -72,9 +72,6 @@ class CommandsModal(ModalScreen[None]):
     def action_keep(self) -> None:
         kept = self._keep()
         self._tell(kept.what if isinstance(kept, Problem) else f"All commands so far are in {kept}")
-
-    def action_close(self) -> None:
-        self.dismiss(None)
 
     def action_page(self, pages: int) -> None:
         text = self.query_one("#dialog-text", VerticalScroll)

@@ -256,14 +256,18 @@ class FieldRow(Vertical):
 
             return looker.pages(field.table, field.key, from_mapping(document))
 
+        is_list = field.kind == "names"
+
         def picked(value: str | None) -> None:
             if value is not None:
-                control.value = value
-                control.cursor_position = len(value)
+                text = _with(control.value, value) if is_list else value
+                control.value = text
+                control.cursor_position = len(text)
                 self._is_typed = True
                 self.look_soon()
 
-        self.app.push_screen(PickerModal(field.label, pages, control.value), picked)
+        present = "" if is_list else control.value
+        self.app.push_screen(PickerModal(field.label, pages, present), picked)
 
     @property
     def _session(self) -> "Session":
@@ -304,6 +308,12 @@ def _mark(*, value: bool) -> str:
 
 def _word(*, value: bool) -> str:
     return "yes  (Space clears it)" if value else "no  (Space ticks it)"
+
+
+def _with(names: str, name: str) -> str:
+    """The list with the name in it, once."""
+    there = [part.strip() for part in names.split(",") if part.strip()]
+    return ", ".join(there if name in there else [*there, name])
 
 
 def _text(value: object) -> str:

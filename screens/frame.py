@@ -13,20 +13,24 @@ from textual.widgets import Button, Checkbox, Input, Select, Static
 
 from screens.actions import (
     APP_ACTIONS,
+    BACK,
     CHANGE,
     COMMANDS,
     COPY_LINE,
+    LOOK,
     MORE,
     PICK,
     PRIMARY,
     STEP_ACTIONS,
+    STOP,
     UNDO,
     Action,
     bindings,
-    hints,
 )
+from screens.drift import WORDS
 from screens.fields import FieldRow, rows_of
 from screens.forms import FORMS, Form
+from screens.hints import Hint, HintLine, fitting
 from screens.modals import QuestionModal, RawModal
 from screens.put_there import FileBox
 from screens.remedy import RemedyBar, carry_out
@@ -41,7 +45,7 @@ from screens.render import (
     problem_text,
     wait_text,
 )
-from screens.sized import SizedScreen
+from screens.sized import SizedScreen, too_small
 from screens.table import Table, TableRow
 from screens.view import StepView
 from screens.words import field_named, for_screen, help_parts
@@ -86,7 +90,7 @@ class StepScreen(SizedScreen):
         return self.wizard.views[self.step]
 
     def compose(self) -> ComposeResult:
-        yield self.too_small()
+        yield too_small()
         yield Static(id="top", markup=False)
         yield Static(id="breadcrumb", markup=False)
         with Horizontal(id="middle"):
@@ -112,7 +116,7 @@ class StepScreen(SizedScreen):
             yield Button(LOOK_LABEL, id="primary", variant="primary", compact=True)
             yield Button("F6 Change", id="change", compact=True)
             yield Button("F8 Undo", id="undo", compact=True)
-        yield Static(id="hints", markup=False)
+        yield HintLine()
 
     def compose_fields(self) -> ComposeResult:
         yield from rows_of(self.form.fields, self.wizard.session.document)
@@ -146,8 +150,7 @@ class StepScreen(SizedScreen):
         self._update("top", Content(self._top_line()))
         self._update("breadcrumb", Content(self._breadcrumb()))
         self._update("stepper", Content(self._stepper()))
-        standing = "" if view.is_running else STANDINGS.get(view.status, "")
-        self._update("standing", Content.styled(standing, "$text-warning"))
+        self._update("standing", Content.styled(self._standing(), "$text-warning"))
         self._render_tables()
         self._update("notes", Content("\n".join(view.notes)))
         shown = [problem_text(each, width) for each in view.warnings]
@@ -316,6 +319,12 @@ class StepScreen(SizedScreen):
         self.wizard.session.look(self.step)
         self.render_view()
 
+    def action_look_again(self) -> None:
+        """With new clients: what was signed in or written outside is seen."""
+        if not self.view.is_running:
+            self.wizard.look_anew()
+        self.action_look()
+
     def action_primary(self) -> None:
         """Goes on where the step is verified, to the answer that is missing, or carries the step out."""
         view = self.view
@@ -323,13 +332,19 @@ class StepScreen(SizedScreen):
             return
         if self.query(".-invalid"):
             self.set_focus(self.query(FieldRow).filter(".-invalid").first().control)
+        elif view.is_looking and not view.is_verified:
+            return
+        elif (before := self.wizard.unverified_before(self.step)) is not None:
+            self.wizard.open_step(before)
         elif view.is_verified:
             self.wizard.go_on(self.step)
-        elif view.is_looking:
-            return
         elif view.needs:
             self._show_needs()
+        elif view.plan is None:
+            self.action_look_again()  # what was never planned is not applied
         else:
+            if view.problem is not None or view.has_failed_checks:
+                self.wizard.look_anew()
             self.wizard.apply(self.step)
 
     def action_back(self) -> None:
@@ -413,7 +428,7 @@ class StepScreen(SizedScreen):
         """What stands in the way is put before the eyes; where no field would mend it, it is looked again."""
         wanted = next((pair for each in self.view.needs if (pair := field_named(each))), None)
         if wanted is None or not self._lead_to(wanted):
-            self.action_look()
+            self.action_look_again()
 
     def _lead_to(self, wanted: tuple[str, str]) -> bool:
         row = self._row(*wanted)
@@ -460,15 +475,22 @@ class StepScreen(SizedScreen):
             return
         first = list(self._enter_hints())
         if self.query_one("#body", VerticalScroll).max_scroll_y > 0:
-            first.append("PgUp/PgDn Scroll")
-        self._update("hints", Content(hints(first, self.actions_now, self.size.width - 2)))
+            first.append(("PgUp/PgDn Scroll", "screen.page(1)"))
+        self.query_one(HintLine).show(fitting(first, self.actions_now, self.size.width - 2))
 
     @property
     def actions_now(self) -> tuple[Action, ...]:
-        is_done = self.view.is_read_only
-        is_there = {MORE: self._has_more(), COMMANDS: self._has_commands(), CHANGE: is_done, UNDO: is_done}
-        is_there[COPY_LINE] = bool(self.view.files)
-        return tuple(each for each in STEP_ACTIONS if is_there.get(each, True))
+        is_done, is_running = self.view.is_read_only, self.view.is_running
+        is_there = {
+            MORE: self._has_more(),
+            COMMANDS: self._has_commands(),
+            CHANGE: is_done,
+            UNDO: is_done,
+            LOOK: not is_running,
+            COPY_LINE: bool(self.view.files),
+        }
+        there = (each for each in STEP_ACTIONS if is_there.get(each, True))
+        return tuple(STOP if each is BACK and is_running else each for each in there)
 
     @property
     def offered(self) -> tuple[Action, ...]:
@@ -477,33 +499,36 @@ class StepScreen(SizedScreen):
         named = replace(PRIMARY, label=primary)
         return (named, *(each for each in self.actions_now if each.is_hint and each not in APP_ACTIONS))
 
-    def _enter_hints(self) -> Iterator[str]:
+    def _enter_hints(self) -> Iterator[Hint]:
         focused = self.focused
         primary = str(self.query_one("#primary", Button).label).removesuffix(" →")
         is_live = not primary.endswith("…")
         if isinstance(focused, Input):
-            yield f"Enter {self.enter_hint(focused)}"
+            yield (f"Enter {self.enter_hint(focused)}", "screen.enter")
         elif isinstance(focused, Checkbox):
-            yield "Space Tick"
+            yield ("Space Tick", "")
         elif isinstance(focused, Table):
-            yield "Enter The row by hand"
+            yield ("Enter The row by hand", "")
         elif isinstance(focused, Select):
-            yield "Enter Choose"
+            yield ("Enter Choose", "")
         elif isinstance(focused, Button) and (focused.id != "primary" or is_live):
-            yield f"Enter {primary if focused.id == 'primary' else focused.label}"
+            is_primary = focused.id == "primary"
+            yield (f"Enter {primary if is_primary else focused.label}", PRIMARY.clicked if is_primary else "")
         if is_live and getattr(focused, "id", None) not in {"primary", "user-name"}:
-            yield f"F2 {primary}"
+            yield (f"F2 {primary}", PRIMARY.clicked)
         if focused and any(isinstance(each, FieldRow) and each.has_list for each in focused.ancestors):
-            yield f"{PICK.shown} {PICK.label}"
+            yield (f"{PICK.shown} {PICK.label}", "")
 
     def _label(self, view: StepView) -> str:
         if view.is_running:
             return "Stopping …" if self.wizard.session.cancel.is_set() else "Working …"
-        if view.is_verified:
+        if view.is_verified and self.wizard.unverified_before(self.step) is None:
             following = STEPS.index(self.step) + 1
             return "Finish" if following == len(STEPS) else f"Next: {FORMS[STEPS[following]].title} →"
         if view.is_looking:
             return LOOK_LABEL
+        if (before := self.wizard.unverified_before(self.step)) is not None:
+            return f"Go to {STEPS.index(before) + 1} {FORMS[before].title} →"
         if view.aside:
             return "Ask me again"
         if view.needs and not any(field_named(each) for each in view.needs):
@@ -511,6 +536,17 @@ class StepScreen(SizedScreen):
         if view.problem is not None or view.has_failed_checks:
             return "Try again"
         return "Apply and verify" if view.plan and view.plan.changes else "Verify"
+
+    def _standing(self) -> str:
+        """What is to be known before anything else: a step before this one, then this one."""
+        if self.view.is_running:
+            return ""
+        before = self.wizard.unverified_before(self.step)
+        if before is None:
+            return STANDINGS.get(self.view.status, "")
+        why = WORDS.get(self.wizard.views[before].status, "to be verified")
+        title = f"{STEPS.index(before) + 1} {FORMS[before].title}"
+        return f"! Step {title} comes first: {why}. All that you typed here stays."
 
     def _top_line(self) -> str:
         badge = "  [PRACTICE: nothing here is real]" if self.wizard.is_practice else ""

@@ -7,12 +7,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from screens.forms import FORMS
 from screens.render import clean
-from screens.words import LABELS, help_parts
+from screens.sized import SizedModal, close_button
+from screens.words import HELP_LABELS, help_parts
 from wizard.errors import Problem
 from wizard.events import StepId
 from wizard.resources import read_asset
@@ -27,53 +27,77 @@ REPORT = (
 )
 
 
-class _Reading(ModalScreen[None]):
+class _Reading(SizedModal[None]):
     """A text that scrolls; its size follows the terminal's."""
 
     def on_mount(self) -> None:
         self._fit()
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         self._fit()
 
     def _fit(self) -> None:
         self.query_one("#dialog-text").styles.max_height = max(self.app.size.height - FRAME_ROWS, 3)
-
-    def action_close(self) -> None:
-        self.dismiss(None)
 
     def action_page(self, pages: int) -> None:
         text = self.query_one("#dialog-text", VerticalScroll)
         text.scroll_relative(y=pages * max(text.size.height - 1, 1), animate=False)
 
 
+def step_help(step: StepId, field: tuple[str, str] | None) -> "HelpModal":
+    """About the field, or what stands there about the step as a whole."""
+    about, parts = help_parts(read_asset(f"help/{step.value}.md"))
+    words = parts.get(".".join(field)) if field else None
+    if field and words:
+        return HelpModal(HELP_LABELS[field], words)
+    return HelpModal(FORMS[step].title, f"{FORMS[step].why}\n\n{about}")
+
+
+def start_help() -> "HelpModal":
+    """About the wizard and its setups."""
+    about, _ = help_parts(read_asset("help/start.md"))
+    return HelpModal("Setups", about)
+
+
 class HelpModal(_Reading):
-    """About one field, or about the step as a whole; G opens the glossary, R makes a report."""
+    """About one field, a step as a whole or the wizard; G opens the glossary, R makes a report."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,f1,ctrl+g,q,enter", "close", "Close", priority=True),
+        Binding("escape,f1,ctrl+g,q", "close", "Close", priority=True),
+        Binding("enter", "close", "Close"),
         Binding("g", "glossary", "Glossary"),
         Binding("r", "report", "Stuck? Make a report"),
     ]
 
-    def __init__(self, step: StepId, field: tuple[str, str] | None) -> None:
+    def __init__(self, title: str, text: str) -> None:
         super().__init__()
-        about, parts = help_parts(read_asset(f"help/{step.value}.md"))
-        words = parts.get(".".join(field)) if field else None
-        self._title = LABELS[field] if field and words else FORMS[step].title
-        self._text = words or f"{FORMS[step].why}\n\n{about}"
+        self._title = title
+        self._text = text
 
-    def compose(self) -> ComposeResult:
+    def compose_dialog(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Static(clean(f"Help: {self._title}"), id="dialog-title", markup=False)
             with VerticalScroll(id="dialog-text"):
                 yield Static(clean(self._text), id="help-text", markup=False)
-            hint = "Enter or Esc closes  G Glossary  R Stuck? Make a report"
+            with Horizontal(id="dialog-buttons"):
+                yield close_button()
+                yield Button("Glossary", id="glossary-wanted", compact=True)
+                yield Button("Stuck? Make a report", id="report-wanted", compact=True)
+            hint = "Enter or Esc closes  G Glossary  R Report"
             yield Static(hint, id="dialog-hint", markup=False)
 
     def on_mount(self) -> None:
         super().on_mount()
         self.query_one("#dialog-text").focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        if event.button.id == "glossary-wanted":
+            self.action_glossary()
+        elif event.button.id == "report-wanted":
+            self.action_report()
+        else:
+            self.action_close()
 
     def action_glossary(self) -> None:
         self.app.push_screen(GlossaryModal())
@@ -96,18 +120,24 @@ class GlossaryModal(_Reading):
         _, terms = help_parts(read_asset("help/glossary.md"))
         self._terms = sorted(terms.items(), key=lambda each: each[0].lower())
 
-    def compose(self) -> ComposeResult:
+    def compose_dialog(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Static("Glossary", id="dialog-title", markup=False)
             yield Input(placeholder="type a word", id="filter", compact=True)
             with VerticalScroll(id="dialog-text", can_focus=False):
                 yield Static(id="glossary", markup=False)
+            with Horizontal(id="dialog-buttons"):
+                yield close_button()
             yield Static("↑ ↓ scroll  Enter or Esc closes", id="dialog-hint", markup=False)
 
     def on_mount(self) -> None:
         super().on_mount()
         self.query_one("#filter").focus()
         self._draw("")
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.action_close()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
@@ -128,7 +158,7 @@ class ReportModal(_Reading):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Close", priority=True)]
 
-    def compose(self) -> ComposeResult:
+    def compose_dialog(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Static("Stuck?", id="dialog-title", markup=False)
             with VerticalScroll(id="dialog-text", can_focus=False):

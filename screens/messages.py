@@ -95,6 +95,14 @@ class Ended(Message):
         self.problem = problem
 
 
+class NotSaved(Message):
+    """The newest answers are in memory only; why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__()
+        self.problem = problem
+
+
 class Broken(Message):
     """The session cannot begin at all."""
 

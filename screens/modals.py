@@ -5,14 +5,14 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from screens.render import clean
+from screens.sized import SizedModal, close_button
 from wizard.errors import Problem
 
 
-class QuestionModal(ModalScreen[bool]):
+class QuestionModal(SizedModal[bool]):
     """Yes or no; escape is no."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -30,7 +30,7 @@ class QuestionModal(ModalScreen[bool]):
         self._yes = yes
         self._no = no
 
-    def compose(self) -> ComposeResult:
+    def compose_dialog(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Static(clean(self._title), id="dialog-title", markup=False)
             with VerticalScroll(id="dialog-text", can_focus=False):
@@ -47,18 +47,21 @@ class QuestionModal(ModalScreen[bool]):
         self.dismiss(event.button.id == "yes")
 
     def action_answer(self, answer: bool) -> None:
-        self.dismiss(answer)
+        """Nobody agrees to what is not to be seen."""
+        if not (answer and self.is_tiny):
+            self.dismiss(answer)
 
 
 class QuitModal(QuestionModal):
     """The question whether to quit; it may lie over another one."""
 
 
-class RawModal(ModalScreen[None]):
+class RawModal(SizedModal[None]):
     """A foreign error as it came; C copies it by OSC 52, which some terminals ignore."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,enter", "close", "Close", priority=True),
+        Binding("escape,q", "close", "Close", priority=True),
+        Binding("enter", "close", "Close"),
         Binding("c", "copy", "Copy"),
     ]
 
@@ -66,16 +69,26 @@ class RawModal(ModalScreen[None]):
         super().__init__()
         self._problem = problem
 
-    def compose(self) -> ComposeResult:
+    def compose_dialog(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Static(clean(self._problem.what), id="dialog-title", markup=False)
             with VerticalScroll(id="dialog-text"):
                 yield Static(clean(self._problem.raw), id="raw-text", markup=False)
             yield Static(id="dialog-told", markup=False)
+            with Horizontal(id="dialog-buttons"):
+                yield close_button()
+                yield Button("Copy", id="copy", compact=True)
             yield Static("C copy  ↑ ↓ scroll  Enter or Esc closes", id="dialog-hint", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#dialog-text").focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        if event.button.id == "copy":
+            self.action_copy()
+        else:
+            self.action_close()
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(clean(self._problem.raw))
@@ -83,11 +96,8 @@ class RawModal(ModalScreen[None]):
             "Copied. Where your terminal does not take it: select it."
         )
 
-    def action_close(self) -> None:
-        self.dismiss(None)
 
-
-class TextModal(ModalScreen[None]):
+class TextModal(SizedModal[None]):
     """A text to read, such as help; any of its keys closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q,enter", "close", "Close", priority=True)]
@@ -97,15 +107,18 @@ class TextModal(ModalScreen[None]):
         self._title = title
         self._text = text
 
-    def compose(self) -> ComposeResult:
+    def compose_dialog(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Static(clean(self._title), id="dialog-title", markup=False)
             with VerticalScroll(id="dialog-text"):
                 yield Static(clean(self._text), markup=False)
+            with Horizontal(id="dialog-buttons"):
+                yield close_button()
             yield Static("Enter or Esc closes", id="dialog-hint", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#dialog-text").focus()
 
-    def action_close(self) -> None:
-        self.dismiss(None)
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.action_close()

@@ -8,6 +8,7 @@ from textual.widgets import Button, Input, Static
 from screens.frame import StepScreen
 from screens.modals import TextModal
 from screens.render import clean, problem_text
+from wizard import rules
 from wizard.errors import Problem, WizardError
 
 
@@ -64,7 +65,27 @@ class PeopleScreen(StepScreen):
         super().action_primary()
 
     def on_input_changed(self) -> None:
+        """What htpasswd or bcrypt could not take is told while it is typed."""
+        self._tell(self._wrong())
         self.render_hints()
+
+    def _wrong(self) -> Problem | None:
+        name, password = self.query_one("#user-name", Input).value.strip(), self._password
+        if name and (reason := rules.htpasswd_user(name)):
+            return Problem("bad-answer", "This name cannot be used.", reason, "Correct it.")
+        if password and (reason := rules.password(password)):
+            return Problem("bad-answer", "This password cannot be used.", reason, "Choose another password.")
+        return None
+
+    @property
+    def _password(self) -> str:
+        return self.query_one("#user-password", Input).value
+
+    def action_help(self) -> None:
+        """These two fields are in no form."""
+        keys = {"user-name": "users", "user-password": "password"}
+        key = keys.get(getattr(self.focused, "id", None) or "")
+        self.wizard.show_help(self.step, ("htpasswd", key) if key else None)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Textual calls the handler of the class above as well."""

@@ -7,14 +7,14 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Button, Input, Static
 
 from screens.picker_list import ChoiceList
 from screens.render import clean, problem_text
+from screens.sized import SizedModal, close_button
 from wizard.errors import Problem, WizardError
 from wizard.looks import Choice
 
@@ -22,7 +22,7 @@ Pages = Callable[[], Iterator[list[Choice]]]
 PROBLEM_COLUMNS = 60
 
 
-class PickerModal(ModalScreen[str | None]):
+class PickerModal(SizedModal[str | None]):
     """Gives the picked value, None if there was none; closing it ends the loading after the present page."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -56,16 +56,19 @@ class PickerModal(ModalScreen[str | None]):
         self._has_closed = threading.Event()
         self._is_loading = True
 
-    def compose(self) -> ComposeResult:
+    def compose_dialog(self) -> ComposeResult:
         with Vertical(id="dialog", classes="-picker"):
             yield Static(clean(self._title), id="dialog-title", markup=False)
             yield Input(placeholder="type to narrow the list", id="filter", compact=True)
             yield ChoiceList(self._present, "choices")
             yield Static(id="picker-state", markup=False)
+            with Horizontal(id="dialog-buttons"):
+                yield close_button()
             yield Static("↑ ↓ choose  Enter picks  Esc closes", id="dialog-hint", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#filter", Input).focus()
+        self.query_one("#close", Button).can_focus = False  # keys are the list's
         self._tell()
         threading.Thread(target=self._load, name="picker", daemon=True).start()
 
@@ -123,8 +126,9 @@ class PickerModal(ModalScreen[str | None]):
         if chosen := self.query_one(ChoiceList).chosen:
             self.dismiss(chosen.value)
 
-    def action_close(self) -> None:
-        self.dismiss(None)
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.action_close()
 
     def _tell(self, problem: Problem | None = None) -> None:
         choices, state = self.query_one(ChoiceList), self.query_one("#picker-state", Static)

@@ -1,5 +1,6 @@
 """Beneath an error: one button for its fix where the wizard can do it, and one that unfolds the raw error."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,13 +23,29 @@ if TYPE_CHECKING:
 STEP_OF = {(field.table, field.key): form.step for form in FORMS.values() for field in form.fields}
 
 
+TAKEN = frozenset(
+    {
+        "bucket-taken",
+        "bucket-forbidden",
+        "bucket-of-other-setup",
+        "user-of-other-setup",
+        "policy-of-other-setup",
+        "secret-of-other-setup",
+        "secret-in-use",
+    }
+)
+"""What another name mends."""
+_STEP = re.compile(r"\bthe step (\w+)\b")
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What the button does: a remedy, or leading to the answer that would mend it."""
+    """What the button does: a remedy, leading to the answer that would mend it, or to a whole step."""
 
     label: str
     remedy: Remedy | None = None
     leads_to: tuple[str, str] | None = None
+    opens: StepId | None = None
 
 
 class RemedyBar(Horizontal):
@@ -122,6 +139,11 @@ def offer_of(problem: Problem, step: StepId, *, is_need: bool = False) -> Offer 
         told = f"Tick “{label}”" if remedy.value is True else f"Set {label} to {remedy.value}"
         return Offer(told, remedy, pair)
     wanted = field_named(problem)
+    if wanted and problem.code in TAKEN and STEP_OF[wanted] is step:
+        return Offer("Another name", leads_to=wanted)
+    if wanted is None and (named := _step_named(problem)) and STEPS.index(named) < STEPS.index(step):
+        is_policy = named is StepId.USER and "policy" in problem.fix
+        return Offer("Put the policy right" if is_policy else f"Go to {FORMS[named].title}", opens=named)
     if wanted is None or STEPS.index(STEP_OF[wanted]) > STEPS.index(step):
         return None
     if is_need and STEP_OF[wanted] is step:
@@ -129,14 +151,20 @@ def offer_of(problem: Problem, step: StepId, *, is_need: bool = False) -> Offer 
     return Offer(f"Go to “{LABELS[wanted]}”", leads_to=wanted)
 
 
+def _step_named(problem: Problem) -> StepId | None:
+    """The step that the fix sends to."""
+    found = _STEP.search(problem.fix)
+    return next((step for step in STEPS if found and step.value == found[1]), None)
+
+
 def carry_out(screen: "StepScreen", offer: Offer) -> None:
     """Sets the answer and shows it, in the step that has it; what follows is looked at, never applied."""
     wizard, remedy, pair = screen.wizard, offer.remedy, offer.leads_to
+    if offer.opens is not None:
+        wizard.open_step(offer.opens)
+        return
     if pair is None:
-        if screen.view.plan is None:
-            screen.action_look()  # what was never planned is not applied
-        else:
-            screen.action_primary()
+        screen.action_primary()
         return
     if remedy is not None:
         problem = wizard.session.put(*pair, remedy.value)

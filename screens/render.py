@@ -115,6 +115,9 @@ def heading(view: StepView) -> Content:
 def wait_text(view: StepView, width: int, now_s: float) -> Content:
     """The wait that goes on: what is left of its time as a bar and a countdown, or nothing."""
     wait = view.wait
+    if wait is None and view.queued_for:
+        told = hung(f"… waiting for {view.queued_for}", width, "$text-accent")
+        return told + f", {lasting(max(now_s - view.queued_s, 0.0))} so far"
     if wait is None:
         return Content("")
     passed = max(now_s - view.wait_began_s, 0.0)

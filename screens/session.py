@@ -17,7 +17,19 @@ from typing import TYPE_CHECKING, Any
 from textual.message import Message
 
 from screens.drift import Drift
-from screens.messages import Broken, Ended, Happened, Loaded, Looked, Opened, SetupRow, Standing, Suggested
+from screens.messages import (
+    Broken,
+    Ended,
+    Happened,
+    Loaded,
+    Looked,
+    NotSaved,
+    Opened,
+    SetupRow,
+    Standing,
+    Suggested,
+)
+from screens.saving import Saver
 from wizard.errors import Problem, WizardError
 from wizard.events import STEPS, Event, FileWanted, PlanMade, StepId
 
@@ -25,6 +37,7 @@ if TYPE_CHECKING:
     from wizard.answers import Answers
     from wizard.engine import Engine
     from wizard.looks import Looker
+    from wizard.state import SetupDirectory
     from wizard.vault import Vault
 
 Document = dict[str, Any]
@@ -48,6 +61,9 @@ class Session:
         self._root = Path()
         self._is_led_away = False
         self._drift: Drift | None = None
+        self._saver: Saver | None = None
+        self._trouble: Problem | None = None
+        self._renewals = self._renewals_taken = 0
         self.document: Document = {}
         self.cancel = threading.Event()
 
@@ -55,6 +71,10 @@ class Session:
 
     def start(self) -> None:
         self._thread.start()
+        self._jobs.put(self._begin)
+
+    def begin_again(self) -> None:
+        """After a Broken message: the same start once more."""
         self._jobs.put(self._begin)
 
     def open(self, setup: str) -> None:
@@ -70,11 +90,10 @@ class Session:
         self._jobs.put(lambda: self._job("stand", None, self._stand))
 
     def put(self, table: str, key: str, value: object) -> Problem | None:
-        """Takes an answer and saves it; a problem means that it broke a rule and was not taken."""
+        """Takes an answer and has it saved; a problem means that it broke a rule and was not taken."""
         from wizard.answers import from_mapping
 
-        changed = copy.deepcopy(self.document)
-        changed[table][key] = value
+        changed = {**self.document, table: {**self.document[table], key: value}}
         try:
             answers = from_mapping(changed)
         except WizardError as error:
@@ -84,12 +103,9 @@ class Session:
                 error.problem.why,
                 "Correct it; until then the former answer counts.",
             )
-        try:
-            if self._engine is not None:
-                self._engine.directory.save_answers(self._without_environment(answers))
-        except WizardError as error:
-            return error.problem
         self.document = changed
+        if self._saver is not None:
+            self._saver.put(answers)
         return None
 
     def consent(self, key: str, value: str) -> None:
@@ -99,6 +115,12 @@ class Session:
             self.put("consent", key, [*given, value])
         else:
             self.put("consent", key, True if isinstance(given, bool) else value)
+
+    def renew(self) -> None:
+        """All that follows gets new clients: credentials may have been given or signed in outside."""
+        self._renewals += 1
+        if self._engine is not None:
+            self._jobs.put(lambda: self._job("renew", None, self._refreshed))
 
     def look(self, step: StepId) -> None:
         """Inspects and plans one step for the answers as they are now; a Looked message follows."""
@@ -162,13 +184,14 @@ class Session:
         return path
 
     def report(self) -> "Path | Problem":
-        """Writes a redacted report about the setup; returns where. Any thread may call it."""
+        """Writes a redacted report, about the setup if one is open; returns where. Any thread may call it."""
         from wizard import report
 
-        if self._engine is None:
-            return Problem("no-setup", "No setup is open.")
+        engine = self._engine
         try:
-            return report.write(self._engine.directory, known=self._engine.vault.values())
+            if engine is None:
+                return report.write(None, trouble=self._trouble)
+            return report.write(engine.directory, known=engine.vault.values())
         except WizardError as error:
             return error.problem
 
@@ -177,6 +200,8 @@ class Session:
         if self._drift is not None:
             self._drift.stop()
         self.cancel.set()
+        if self._saver is not None:
+            self._saver.flush()
         self._jobs.put(None)
         self._thread.join(QUIT_WAIT_S)
 
@@ -188,14 +213,18 @@ class Session:
         self._held.close()
 
     def _begin(self) -> None:
+        trouble: Problem | None = None
         try:
             self._root = self._enter()
             self._list()
             import wizard.engine  # noqa: F401 - loaded while the person reads the first screen
         except WizardError as error:
-            self._post(Broken(error.problem))
+            trouble = error.problem
         except Exception as error:  # noqa: BLE001 - a sentence on the screen, never a traceback over it
-            self._post(Broken(_unforeseen(error)))
+            trouble = _unforeseen(error)
+        self._trouble = trouble
+        if trouble is not None:
+            self._post(Broken(trouble))
 
     def _list(self) -> None:
         from wizard.overview import overview
@@ -217,10 +246,10 @@ class Session:
     def _leave(self) -> None:
         self._held.close()
         self._held = ExitStack()
-        self._engine = self._looker = None
+        self._engine = self._looker = self._saver = None
         self._list()
 
-    def _job(self, name: str, step: StepId | None, work: Callable[[], None]) -> None:
+    def _job(self, name: str, step: StepId | None, work: Callable[[], object]) -> None:
         problem: Problem | None = None
         try:
             work()
@@ -235,8 +264,6 @@ class Session:
         from wizard.overview import view
         from wizard.state import SetupDirectory
 
-        if self._drift is not None:
-            self._drift.stop()
         directory = SetupDirectory(self._root, setup)
         self._is_led_away = directory.exists
         self._held.close()
@@ -255,6 +282,10 @@ class Session:
         )
         self._looker = self._new_looker(self._engine)
         self._held.callback(self._looker.close)
+        self._saver = self._new_saver(directory)
+        self._held.callback(self._saver.close)
+        if self._drift is not None:
+            self._drift.stop()  # not before: where the setup is held, the list stays and goes on
         self.document = full.model_dump(mode="python")
         done = view(directory).done
         first = next((step for step in STEPS if step not in done), StepId.PROOF)
@@ -300,13 +331,16 @@ class Session:
             raise WizardError(left[0])
 
     def _refreshed(self) -> "Engine":
-        """The engine, with the answers as they are now."""
+        """The engine, with the answers as they are now, saved."""
         from wizard.answers import from_mapping
 
         assert self._engine is not None
-        answers = from_mapping(self.document)
-        if answers != self._engine.answers:
+        if self._saver is not None:
+            self._saver.flush()
+        renewals, answers = self._renewals, from_mapping(self.document)
+        if answers != self._engine.answers or renewals != self._renewals_taken:
             self._engine.use(answers, self._services(answers))
+            self._renewals_taken = renewals
         return self._engine
 
     # In a thread of its own
@@ -318,10 +352,13 @@ class Session:
         main = self._engine
         if main is None:
             return
-        answers = from_mapping(self.document)
-        services = main.services if answers == main.answers else self._services(answers)
+        answers, is_renewed = from_mapping(self.document), self._renewals != self._renewals_taken
+        services = main.services
+        if is_renewed or answers != main.answers:
+            services = self._services(answers)
         scout = Engine(main.directory, answers, services, emit=lambda _event: None, vault=main.vault)
-        scout.facts = copy.copy(main.facts)
+        if not is_renewed:
+            scout.facts = copy.copy(main.facts)
         plan: PlanMade | None = None
         problem: Problem | None = None
         warnings: tuple[Problem, ...] = ()
@@ -363,6 +400,12 @@ class Session:
         from wizard.looks import Looker
 
         return Looker(lambda: (engine.answers, engine.services), engine.vault.secret)
+
+    def _new_saver(self, directory: "SetupDirectory") -> Saver:
+        def write(answers: "Answers") -> None:
+            directory.save_answers(self._without_environment(answers))
+
+        return Saver(write, lambda problem: self._post(NotSaved(problem)))
 
     @staticmethod
     def _services(answers: "Answers") -> Any:

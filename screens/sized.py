@@ -1,11 +1,13 @@
 """What every screen of the wizard has: it knows its size, and keys that move on wait for what was typed."""
 
 import asyncio
-from typing import ClassVar
 
 from textual import events
-from textual.screen import Screen
-from textual.widgets import Input, Static
+from textual.app import ComposeResult
+from textual.geometry import Size
+from textual.screen import ModalScreen, Screen, ScreenResultType
+from textual.widget import Widget
+from textual.widgets import Button, Input, Static
 
 from screens.actions import Action
 
@@ -13,30 +15,76 @@ WIDE_COLUMNS, FULL_COLUMNS, TALL_ROWS = 100, 80, 36
 LEAST_COLUMNS, LEAST_ROWS = 60, 18
 
 
+def too_small() -> Static:
+    """Stands there alone while the window is too small."""
+    return Static(id="too-small", markup=False)
+
+
+def notice_size(screen: Screen[ScreenResultType], size: Size) -> bool:
+    """Shows the notice in place of all else, or takes it away; True if the window is too small."""
+    columns, rows = size
+    is_tiny = columns < LEAST_COLUMNS or rows < LEAST_ROWS
+    screen.set_class(is_tiny, "-tiny")
+    if is_tiny:
+        screen.query_one("#too-small", Static).update(
+            f"The wizard needs {LEAST_COLUMNS}x{LEAST_ROWS} characters. This window has {columns}x{rows}. "
+            "Please make it larger."
+        )
+    return is_tiny
+
+
+class SizedModal(ModalScreen[ScreenResultType]):
+    """A dialog is seen whole or not at all: a question without its buttons would be a trap."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._had_focus: Widget | None = None
+
+    def compose(self) -> ComposeResult:
+        yield too_small()
+        yield from self.compose_dialog()
+
+    def compose_dialog(self) -> ComposeResult:
+        raise NotImplementedError
+
+    @property
+    def is_tiny(self) -> bool:
+        return self.has_class("-tiny")
+
+    def on_resize(self, event: events.Resize) -> None:
+        """What is hidden loses the focus, and gets it back."""
+        if not self.is_tiny:
+            self._had_focus = self.focused or self._had_focus
+        if not notice_size(self, event.size) and self._had_focus is not None and self.focused is None:
+            self.call_after_refresh(self.set_focus, self._had_focus)
+        self.resized()
+
+    def resized(self) -> None:
+        """Called at every new size."""
+
+    def action_close(self) -> None:
+        self.dismiss(None)
+
+
+def close_button() -> Button:
+    """For the mouse; the keyboard has Escape."""
+    return Button("Close", id="close", compact=True)
+
+
 class SizedScreen(Screen[None]):
     """Its compose must yield `too_small()` first."""
-
-    NOTICE: ClassVar[str] = f"The wizard needs {LEAST_COLUMNS}x{LEAST_ROWS} characters."
 
     @property
     def offered(self) -> tuple[Action, ...]:
         """What can be done here now, for the palette."""
         return ()
 
-    @staticmethod
-    def too_small() -> Static:
-        return Static(id="too-small", markup=False)
-
     def on_resize(self, event: events.Resize) -> None:
         columns, rows = event.size
-        is_tiny = columns < LEAST_COLUMNS or rows < LEAST_ROWS
         self.set_class(columns >= WIDE_COLUMNS, "-wide")
         self.set_class(columns < FULL_COLUMNS, "-narrow")
         self.set_class(rows >= TALL_ROWS, "-tall")
-        self.set_class(is_tiny, "-tiny")
-        if is_tiny:
-            notice = f"{self.NOTICE} This window has {columns}x{rows}. Please make it larger."
-            self.query_one("#too-small", Static).update(notice)
+        notice_size(self, event.size)
         self.call_after_refresh(self.resized)
 
     async def action_move(self, steps: int) -> None:

@@ -8,9 +8,10 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Input, Static
 
-from screens.actions import MOVES, QUIT, Action, bindings
+from screens.actions import HELP, LOG, MOVES, PALETTE, QUIT, Action, bindings
+from screens.hints import HintLine, fitting
 from screens.messages import Drifted, SetupRow
-from screens.sized import SizedScreen
+from screens.sized import SizedScreen, too_small
 from wizard.errors import Problem
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ PRACTICE = (
 )
 FIRST_NAME = "registry"
 START_ACTIONS = (
+    HELP,
+    PALETTE,
+    LOG,
     QUIT,
     Action("escape", "app.quit", "Quit", "Esc", is_hint=False),
     *MOVES,
@@ -52,10 +56,10 @@ class StartScreen(SizedScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._is_loaded = self._is_begun_early = False
+        self._is_loaded = self._is_begun_early = self._is_broken = False
 
     def compose(self) -> ComposeResult:
-        yield self.too_small()
+        yield too_small()
         yield Static("kube-registry", id="top", markup=False)
         with VerticalScroll(id="body", can_focus=False):
             yield Static("A private Docker registry, step by step", id="title", markup=False)
@@ -69,7 +73,8 @@ class StartScreen(SizedScreen):
             yield Static(id="start-problem", classes="field-problem", markup=False)
         with Horizontal(id="buttons"):
             yield Button("Start →", id="primary", variant="primary", compact=True)
-        yield Static("Enter Start  Tab Next field  ^Q Quit", id="hints", markup=False)
+        first = (("Enter Start", ""), ("Tab Next field", ""))
+        yield HintLine(fitting(first, START_ACTIONS, self.app.size.width - 2))
 
     @property
     def wizard(self) -> "WizardApp":
@@ -83,6 +88,13 @@ class StartScreen(SizedScreen):
             self.add_class("-practice")
             self.query_one("#practice-text", Static).update(PRACTICE)
         self.set_focus(self.query_one("#setup-name", Input))
+
+    @property
+    def offered(self) -> tuple[Action, ...]:
+        return (HELP,)
+
+    def action_help(self) -> None:
+        self.wizard.show_start_help()
 
     def wait(self) -> None:
         """The list is being read anew."""
@@ -151,6 +163,12 @@ class StartScreen(SizedScreen):
                 line.update(clean(f"    {glyph} {message.words}"))
                 line.set_class(not message.is_well, "-off")
 
+    def show_broken(self, problem: Problem) -> None:
+        """Nothing could be loaded, or the practice world did not start: the button tries once more."""
+        self._is_broken = True
+        self.show_problem(problem)
+        self.query_one("#primary", Button).label = "Try again"
+
     def show_problem(self, problem: Problem) -> None:
         from screens.render import problem_text
 
@@ -170,6 +188,10 @@ class StartScreen(SizedScreen):
 
     def _begin(self) -> None:
         """Counts before the list is there, too: the button says then what it waits for."""
+        if self._is_broken:
+            self._is_broken = False
+            self.query_one("#start-problem", Static).update("")
+            self.wizard.session.begin_again()
         if not self._is_loaded:
             self._is_begun_early = True
             self.query_one("#primary", Button).label = "Loading …"

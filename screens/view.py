@@ -63,18 +63,25 @@ class StepView:
     """By time.monotonic."""
     is_editing: bool = False
     """Verified, and yet to be changed: the person asked for that."""
+    is_assumed: bool = False
+    """By the journal only: the look at the world has not ended yet."""
+    queued_for: str = ""
+    """What a run that was asked for waits for before its first sign of life, "" once it has given one."""
+    queued_s: float = 0.0
+    """By time.monotonic."""
     aside: str = ""
     """What follows from the person's own no: it stands until the next look or run."""
 
     def take(self, event: Event) -> None:  # noqa: PLR0912 - one arm an event
         match event:
             case StepStarted():
-                self.is_running, self.problem, self.wait = True, None, None
+                self.is_running, self.problem, self.wait, self.queued_for = True, None, None, ""
                 self.changes, self.checks, self.notes, self.aside = [], {}, [], ""
                 self.files, self.kept = (), ""
             case PlanMade():
                 self.plan = event
             case ChangeStarted():
+                self.queued_for = ""
                 self._begin(event.summary)
             case ChangeFinished():
                 self._last_change(event.summary, "passed", event.elapsed_s)
@@ -101,13 +108,28 @@ class StepView:
                 self._keep(event)
             case StepFinished():
                 self.is_running, self.wait, self.files, self.kept = False, None, (), ""
+                self.is_assumed = False
                 self.status, self.problem, self.is_editing = event.status, event.problem, False
             case _:
                 pass
 
-    def begin_undo(self) -> None:
+    def begin(self, queued_for: str) -> None:
+        """A run was asked for; its first event is yet to come."""
         self.look_away()
-        self.is_running, self.is_looking, self.wait, self.plan = True, False, None, None
+        self.is_running, self.is_looking, self.wait = True, False, None
+        self.queued_for, self.queued_s = queued_for, time.monotonic()
+
+    def begin_undo(self, queued_for: str) -> None:
+        self.begin(queued_for)
+        self.plan = None
+
+    def end(self) -> None:
+        self.is_running, self.wait, self.queued_for, self.files = False, None, "", ()
+
+    def doubt(self) -> None:
+        """What was taken from the journal could not be seen in the world."""
+        if self.is_assumed and self.is_verified:
+            self.status = StepStatus.WAITING
 
     def look_away(self) -> None:
         """What was seen of an earlier run no longer fits the answers."""

@@ -9,6 +9,8 @@ from wizard.errors import Problem
 from wizard.events import ConsentView
 
 LABELS = {(field.table, field.key): field.label for form in FORMS.values() for field in form.fields}
+HELP_LABELS = {**LABELS, ("htpasswd", "users"): "User name", ("htpasswd", "password"): "Password"}
+"""These two are no form's fields: the one is a list, the other is no answer."""
 OTHER_WAYS = {
     ("replace_record", ""): "choose “manual” as DNS host and set the record yourself",
     ("delete_access_key", ""): "delete one of the keys yourself, then press F5",
@@ -64,6 +66,7 @@ def _labelled(text: str) -> str:
     text = re.sub(
         r"\b([Rr])un the same command again", lambda m: f"{'P' if m[1] == 'R' else 'p'}ress “Try again”", text
     )
+    text = re.sub(r"\bthen the same command again", "then press F5", text)
     return re.sub(r"\bRun the steps? (\w+)( and \w+)? again", r"Go back to \1\2 and do it again", text)
 
 

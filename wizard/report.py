@@ -30,15 +30,24 @@ LARGEST_PART_BYTES = 1024 * 1024
 MARKS = {"passed": "+", "failed": "x", "warning": "!", "skipped": "-"}
 
 
-def write(directory: SetupDirectory, *, known: Iterable[str] = (), into: Path | None = None) -> Path:
+def write(
+    directory: SetupDirectory | None,
+    *,
+    known: Iterable[str] = (),
+    into: Path | None = None,
+    trouble: Problem | None = None,
+) -> Path:
     """Mode 0600, in `into` (the current directory if None) or, where that cannot be written, in the setup's.
 
+    Without a setup it tells of the versions and of `trouble`, what stands in the way of a start.
     `known` are this run's secrets. Raises Refused where neither can be written.
     """
-    text = redacted("\n".join(parts(directory)), [*known, *secrets_of(os.environ)])
-    name = f"kube-registry-report-{directory.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}.txt"
+    lines = parts(directory) if directory else _bare(trouble)
+    text = redacted("\n".join(lines), [*known, *secrets_of(os.environ)])
+    whose = f"-{directory.name}" if directory else ""
+    name = f"kube-registry-report{whose}-{datetime.now(UTC):%Y%m%d-%H%M%S}.txt"
     reason = ""
-    for place in (into or Path.cwd(), directory.path):
+    for place in (into or Path.cwd(), directory.path if directory else Path.home()):
         path = place.absolute() / name
         try:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
@@ -67,13 +76,21 @@ def parts(directory: SetupDirectory) -> Iterator[str]:
         yield from _titled(each.name, _tail(each).splitlines())
 
 
+def _bare(trouble: Problem | None) -> Iterator[str]:
+    yield "Report of kube-registry, without a setup. Secrets are left out."
+    yield from _titled("Versions", _versions(""))
+    if trouble is not None:
+        told = (trouble.code, trouble.what, trouble.why, trouble.fix, trouble.raw)
+        yield from _titled("What stands in the way", filter(None, told))
+
+
 def _titled(title: str, lines: Iterable[str]) -> Iterator[str]:
     yield f"\n=== {title} ===\n"
     yield from lines
 
 
 def _versions(setup: str) -> Iterator[str]:
-    yield f"setup {setup}"
+    yield f"setup {setup or '(none is open)'}"
     yield f"written {datetime.now(UTC).isoformat(timespec='seconds')}"
     yield f"Python {platform.python_version()} ({sys.platform}, {platform.machine()}, {platform.release()})"
     for name in LIBRARIES:

@@ -19,6 +19,7 @@ from tests.pilot.test_screens import (
 )
 from wizard.errors import Problem, Remedy
 from wizard.events import CheckFinished, CheckStatus, PlanMade, StepId, StepStarted, StepStatus
+from wizard.services import _registry_errors
 
 __all__ = ["pilot"]
 ELSEWHERE = Problem(
@@ -128,4 +129,25 @@ async def test_another_way_to_renew_is_one_press_away(pilot: Running) -> None:
     await until(pilot, lambda: session_of(pilot).document["certificate"]["renew_by"] == "dns-route53")
     shown_way = pilot.app.screen.query_one("#field-certificate-renew-by", Select)
     await until(pilot, lambda: shown_way.value == "dns-route53")
+    assert session_of(pilot).applied == []
+
+
+async def test_a_name_that_is_taken_has_a_button_to_its_field(pilot: Running) -> None:
+    taken = Problem("bucket-taken", "The name is taken.", "", "Choose another bucket.name.")
+    await look(pilot, blockers=(taken,))
+    pilot.app.screen.query_one("#primary", Button).focus()
+    assert label(pilot, "remedy") == "Another name"
+    pilot.app.screen.query_one("#remedy", Button).press()
+    await until(pilot, lambda: getattr(pilot.app.focused, "id", "") == "field-bucket-name")
+
+
+async def test_what_the_registrys_key_may_not_do_is_put_right_in_its_step(pilot: Running) -> None:
+    """The step sees that the policy is not as it should be, and shows the change before it is made."""
+    app_of(pilot).open_step(StepId.PROOF)
+    await until(pilot, lambda: step_of(pilot) is StepId.PROOF and pilot.app.screen.query("#remedy"))
+    _, fix = _registry_errors._of_storage("s3aws: AccessDenied") or ("", "")
+    await fail(pilot, Problem("registry-storage", "The registry refused to push.", "", fix))
+    assert label(pilot, "remedy") == "Put the policy right"
+    pilot.app.screen.query_one("#remedy", Button).press()
+    await until(pilot, lambda: step_of(pilot) is StepId.USER)
     assert session_of(pilot).applied == []

@@ -26,7 +26,7 @@ async def field_of(pilot: Pilot[Any], step: StepId, key: str) -> Input:
     app = pilot.app
     assert isinstance(app, WizardApp)
     if app.step_screen is None or app.step_screen.step is not step:
-        app._open_step(step)
+        app.open_step(step)
     name = f"#field-{step.value}-{key.replace('_', '-')}"
 
     def is_open() -> bool:

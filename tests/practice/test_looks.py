@@ -83,6 +83,8 @@ def pair(tmp_path: Path) -> dict[str, str]:
         ("connect", "kube_context", "practise", Verdict.BAD, "no use"),
         ("connect", "namespace", "default", Verdict.GOOD, "there"),
         ("connect", "namespace", "brand-new", Verdict.BAD, "absent"),
+        ("proof", "pull_secret_namespaces", ["default", "kube-system"], Verdict.GOOD, "there"),
+        ("proof", "pull_secret_namespaces", ["default", "brand-new"], Verdict.BAD, "absent"),
         ("bucket", "name", "nobody-has-this", Verdict.GOOD, "free"),
         ("bucket", "name", "nobody.has.this", Verdict.WARNING, "free"),
         ("bucket", "name", TAKEN_BUCKET, Verdict.BAD, "taken"),
@@ -103,7 +105,7 @@ def pair(tmp_path: Path) -> dict[str, str]:
     ],
 )
 def test_each_field_has_its_state(
-    see: See, world: World, table: str, key: str, value: str, verdict: Verdict, word: str
+    see: See, world: World, table: str, key: str, value: object, verdict: Verdict, word: str
 ) -> None:
     before = world.ledger.snapshot()["mutating_total"]
     found = see(table, key, **{table: {key: value}})
@@ -189,6 +191,7 @@ def test_the_region_of_the_nodes_is_offered(
         ("connect", "aws_region", "eu-west-1"),
         ("connect", "kube_context", "practice"),
         ("connect", "namespace", "kube-system"),
+        ("proof", "pull_secret_namespaces", "kube-system"),
         ("user", "name", "practice-admin"),
         ("certificate", "domain", DOMAIN),
     ],

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from wizard import report
 from wizard.answers import Answers
 from wizard.cli import run
+from wizard.errors import Problem
 from wizard.redaction import redacted
 from wizard.state import SetupDirectory, state_root
 
@@ -151,3 +152,15 @@ def test_the_command_prints_where(
 def test_where_the_directory_takes_no_file_it_goes_beside_the_journal(setup: SetupDirectory) -> None:
     path = report.write(setup, into=Path("/proc"))
     assert path.parent == setup.path
+
+
+def test_without_a_setup_it_tells_of_the_versions_and_of_what_stands_in_the_way(tmp_path: Path) -> None:
+    key = "AKIAIOSFODNN7EXAMPLE"
+    path = report.write(
+        None, into=tmp_path, trouble=Problem("no-world", "It did not start.", raw=f"by {key}")
+    )
+    text = path.read_text()
+    for part in ("setup (none is open)", "textual ", "=== What stands in the way ===", "It did not start."):
+        assert part in text
+    assert key not in text
+    assert path.stat().st_mode & 0o777 == 0o600

@@ -45,6 +45,7 @@ _LOOKS: dict[Key, str] = {
     ("certificate", "directory"): "files.directory",
     ("dns", "hosted_zone_id"): "domains.hosted_zone",
     ("dns", "aws_profile"): "cloud.zone_profile",
+    ("proof", "pull_secret_namespaces"): "places.pull_namespaces",
 }
 _EMPTY_MEANS = frozenset(
     {
@@ -67,6 +68,7 @@ _LISTS: dict[Key, str] = {
     ("certificate", "domain"): "domains",
     ("dns", "hosted_zone_id"): "zones",
     ("dns", "aws_profile"): "profiles",
+    ("proof", "pull_secret_namespaces"): "namespaces",
 }
 _DEFAULTS = frozenset(
     {

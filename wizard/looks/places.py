@@ -34,6 +34,15 @@ def namespace(answers: Answers, doors: Doors) -> Look:
     return good("there")
 
 
+def pull_namespaces(answers: Answers, doors: Doors) -> Look:
+    cluster, wanted = doors.cluster_of(answers), answers.proof.pull_secret_namespaces
+    absent = [each for each in wanted if cluster.get("v1", "Namespace", each, namespaced=False) is None]
+    if absent:
+        told = f"There is no namespace {' and no '.join(absent)}."
+        return bad("absent", told, "Make it first, or correct the name.")
+    return good("there", f"Pods of {', '.join(wanted)} may pull.")
+
+
 def secret(answers: Answers, doors: Doors) -> Look:
     wanted = answers.user
     place = answers.connect.namespace

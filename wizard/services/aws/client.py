@@ -324,8 +324,9 @@ class Aws:
                     "aws-mfa-needed",
                     f"The AWS profile {profile or 'in use'} asks for an MFA code.",
                     "The wizard cannot ask for it: the code would have to be typed again every hour.",
-                    f"Run `aws configure export-credentials{name} --format env`, paste what it prints into "
-                    "this shell, and leave connect.aws_profile empty.",
+                    f'In a shell run `eval "$(aws configure export-credentials{name} --format env)"`, which '
+                    "asks for the code; then start kube-registry anew from that shell, with "
+                    "connect.aws_profile empty.",
                 )
             )
 

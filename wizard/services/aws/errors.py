@@ -121,7 +121,8 @@ def _no_credentials(seen: Seen) -> WizardError:
             "no-aws-credentials",
             f"There are no AWS credentials in {seen.whose}.",
             "Neither the environment nor the AWS configuration files hold any.",
-            "Run `aws configure`, or set connect.aws_profile to a profile that has credentials.",
+            "Run `aws configure`, then the same command again; or set connect.aws_profile to a profile "
+            "that has credentials.",
         )
     )
 
