@@ -13,25 +13,29 @@ from bench.result import Budget, Row
 
 RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parents[1] / "README.md"
-WHOLE_RUN_S = 270.0
 
-PARTS: tuple[Callable[[Budget], list[Row]], ...] = (ready.rows, frames.rows, stalls.rows, whole.rows)
+# What each part may take, in seconds, on a busy machine: no part goes short because another took long.
+PARTS: tuple[tuple[Callable[[Budget], list[Row]], float], ...] = (
+    (ready.rows, 120.0),
+    (whole.rows, 300.0),
+    (frames.rows, 420.0),
+    (stalls.rows, 900.0),
+)
 
 
 def main() -> int:
     around = report.surroundings()
-    budget = Budget(WHOLE_RUN_S)
     rows: list[Row] = []
-    for part in PARTS:
-        print(f"{part.__module__} ({budget.left_s:.0f} s left) …", file=sys.stderr, flush=True)
-        rows += part(budget)
+    for part, seconds in PARTS:
+        print(f"{part.__module__} (at most {seconds:.0f} s) …", file=sys.stderr, flush=True)
+        rows += part(Budget(seconds))
     table = report.markdown(around, rows)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "latest.md").write_text(table, encoding="utf-8")
     (RESULTS / "latest.json").write_text(report.as_json(around, rows), encoding="utf-8")
     README.write_text(report.into_readme(README.read_text(encoding="utf-8"), table), encoding="utf-8")
     print(table, end="")
-    return 1 if any(row.value is None for row in rows) else 0
+    return 1 if any(row.value is None and row.measure.is_needed for row in rows) else 0
 
 
 if __name__ == "__main__":

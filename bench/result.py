@@ -14,16 +14,21 @@ class Unmeasured(Exception):
 class Unit(StrEnum):
     RATIO = "x"
     SECONDS = "s"
+    MILLISECONDS = "ms"
     MEBIBYTES = "MiB"
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One line of the table; `aim` is the largest value that is good enough, None where there is none."""
+    """One line of the table; `aim` is the largest value that is good enough, None where there is none.
+
+    `is_needed`: a run without it has failed.
+    """
 
     name: str
     unit: Unit
     aim: float | None = None
+    is_needed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class Row:
 
 
 class Budget:
-    """The time that the whole run may take."""
+    """The time that one part of the run may take."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
@@ -58,7 +63,7 @@ class Budget:
         """At most `seconds`, less if less is left. Raises Unmeasured when nothing is left."""
         left = self.left_s
         if left < 1:
-            raise Unmeasured("The time for the whole run was used up before this.")
+            raise Unmeasured("The time for this part was used up before this.")
         return min(seconds, left)
 
 

@@ -44,6 +44,10 @@ MOVES = (
     Action("up", "move(-1)", "Field before", "↑", is_hint=False, is_first=False),
 )
 COPY_LINE = Action("c", "copy_line", "Copy the line", "C", is_first=False)
+PAGES = (
+    Action("pageup", "page(-1)", "Page up", "PgUp", is_hint=False),
+    Action("pagedown", "page(1)", "Page down", "PgDn", is_hint=False),
+)
 PRIMARY = Action("f2", "primary", "Apply / next", "F2", is_hint=False)
 HELP = Action("f1,ctrl+g", "help", "Help", "F1")
 BACK = Action("escape", "back", "Back", "Esc")
@@ -64,8 +68,7 @@ STEP_ACTIONS = (
     LOG,
     QUIT,
     Action("enter", "enter", "Take the answer", "Enter", is_hint=False),
-    Action("pageup", "page(-1)", "Page up", "PgUp", is_hint=False),
-    Action("pagedown", "page(1)", "Page down", "PgDn", is_hint=False),
+    *PAGES,
     *MOVES,
 )
 

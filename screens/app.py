@@ -4,7 +4,9 @@ What the first frame does not show is imported where it is used.
 """
 
 import gc
+import threading
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,27 +14,28 @@ from textual.app import SystemCommand
 from textual.screen import Screen
 
 from screens.manners import Manners
-from screens.messages import (
-    Broken,
-    Drifted,
-    Ended,
-    Happened,
-    Loaded,
-    Looked,
-    NotSaved,
-    Opened,
-    Standing,
-    Suggested,
-)
-from screens.session import Session
 from screens.start import StartScreen
-from screens.view import StepView
-from wizard.errors import ExitCode, Problem
-from wizard.events import STEPS, ConsentView, StepId, StepStatus
 from wizard.resources import assets
+from wizard.status import STEPS, StepId, StepStatus
 
 if TYPE_CHECKING:
     from screens.frame import StepScreen
+    from screens.messages import (
+        Broken,
+        Drifted,
+        Ended,
+        Happened,
+        Loaded,
+        Looked,
+        NotSaved,
+        Opened,
+        Standing,
+        Suggested,
+    )
+    from screens.session import Session
+    from screens.view import StepView
+    from wizard.errors import Problem
+    from wizard.events import ConsentView
 
 LOADING_WAITS_S = 0.1
 BEFORE_APPLY = "the look at all steps, which has to end first"
@@ -43,30 +46,60 @@ ENTER_PRACTICE = 'eval "$(kube-registry world env)"'
 class WizardApp(Manners):
     """`enter` gives the state root and is called off the screen's thread: it may start a practice world."""
 
-    CSS_PATH: ClassVar[list[str | PurePath]] = [assets() / "styles" / "wizard.tcss"]
+    CSS_PATH: ClassVar[list[str | PurePath]] = [assets() / "styles" / "start.tcss"]
     TITLE = "kube-registry"
 
     def __init__(self, enter: Callable[[], Path], *, is_practice: bool) -> None:
         super().__init__()
         self.is_practice = is_practice
-        self.session = Session(self.post_message, enter)
-        self.views = {step: StepView() for step in STEPS}
+        self._enter = enter
         self.setup = ""
         self._undoing: StepId | None = None
         self._is_standing = self._is_standing_unknown = False
         self._start_screen = StartScreen()
 
+    @cached_property
+    def session(self) -> "Session":
+        from screens.session import Session
+
+        return Session(self.post_message, self._enter)
+
+    @cached_property
+    def views(self) -> "dict[StepId, StepView]":
+        from screens.view import StepView
+
+        return {step: StepView() for step in STEPS}
+
+    def get_default_screen(self) -> Screen[Any]:
+        """An empty screen beneath the first one would be drawn before it."""
+        return self._start_screen
+
     def on_mount(self) -> None:
         self.mind_signals()
-        self.push_screen(self._start_screen)
         self.call_after_refresh(self._first_frame_is_out)
 
     def _first_frame_is_out(self) -> None:
         """Loading waits a moment: it would hold up what else this frame draws."""
-        self.set_timer(LOADING_WAITS_S, self.session.start)
+        self.set_timer(LOADING_WAITS_S, self._load)
+
+    def _load(self) -> None:
+        self.dress()
+        threading.Thread(target=self._load_session, name="load", daemon=True).start()
+
+    def _load_session(self) -> None:
+        import screens.session  # noqa: F401 - off the screen's thread
+        from wizard.memory import share_heaps
+
+        share_heaps()
+        self.call_later(self._begin)
+
+    def _begin(self) -> None:
+        self.session.start()
 
     @property
     def step_screen(self) -> "StepScreen | None":
+        if len(self.screen_stack) == 1:
+            return None
         from screens.frame import StepScreen
 
         return next((each for each in reversed(self.screen_stack) if isinstance(each, StepScreen)), None)
@@ -216,7 +249,7 @@ class WizardApp(Manners):
         if commands:
             self.push_screen(CommandsModal(f"{FORMS[step].title}, by hand", commands, self._keep_commands))
 
-    def _keep_commands(self) -> Path | Problem:
+    def _keep_commands(self) -> "Path | Problem":
         from screens.forms import FORMS
 
         steps = [(FORMS[step].title, self.views[step].commands) for step in STEPS]
@@ -231,6 +264,8 @@ class WizardApp(Manners):
         view = self.views[step]
         if view.files:
             self.copy_to_clipboard(view.files[0].content)
+            from wizard.errors import Problem
+
             kept = self.session.keep_file(view.files[0])
             view.kept = kept.what if isinstance(kept, Problem) else f"{COPIED}{kept}"
             self._show(step)
@@ -250,7 +285,7 @@ class WizardApp(Manners):
 
         if isinstance(self.screen, QuitModal):
             return
-        running = next((step for step in STEPS if self.views[step].is_running), None)
+        running = next((step for step in STEPS if self.setup and self.views[step].is_running), None)
         if running is not None:
             question = (
                 f"The step {running.value} is being carried out. What is done is recorded, and the next "
@@ -266,12 +301,15 @@ class WizardApp(Manners):
     def _leave(self, leave: bool | None) -> None:
         """To leave in the middle of a step is to interrupt it."""
         if leave:
-            is_interrupted = any(view.is_running for view in self.views.values())
+            from wizard.errors import ExitCode
+
+            is_interrupted = bool(self.setup) and any(view.is_running for view in self.views.values())
             self.let_go()
             self.exit(int(ExitCode.INTERRUPTED if is_interrupted else ExitCode.DONE))
 
     def let_go(self) -> None:
-        self.session.close()
+        if "session" in vars(self):
+            self.session.close()
 
     @property
     def is_proven(self) -> bool:
@@ -283,20 +321,23 @@ class WizardApp(Manners):
 
     # What the session tells
 
-    async def on_loaded(self, message: Loaded) -> None:
+    async def on_loaded(self, message: "Loaded") -> None:
+        self.dress()
         await self._start_screen.show_setups(message.setups)
 
-    def on_drifted(self, message: Drifted) -> None:
+    def on_drifted(self, message: "Drifted") -> None:
         self._start_screen.show_drift(message)
 
-    def on_broken(self, message: Broken) -> None:
+    def on_broken(self, message: "Broken") -> None:
         self._start_screen.show_broken(message.problem)
 
-    def on_not_saved(self, message: NotSaved) -> None:
+    def on_not_saved(self, message: "NotSaved") -> None:
         """It must not be lost among what the next look says."""
         self.notify(str(message.problem), title="Not saved", severity="error", markup=False)
 
-    def on_opened(self, message: Opened) -> None:
+    def on_opened(self, message: "Opened") -> None:
+        from screens.view import StepView
+
         self.setup = message.setup
         self.views = {step: StepView() for step in STEPS}
         self._is_standing = self._is_standing_unknown = False
@@ -306,7 +347,7 @@ class WizardApp(Manners):
                 self.views[step].status, self.views[step].is_assumed = StepStatus.DONE, True
             self._stand()
 
-    def on_standing(self, message: Standing) -> None:
+    def on_standing(self, message: "Standing") -> None:
         """The screen stays where it is, whatever was found: somebody may be typing, or answering."""
         self._stood(is_known=True)
         for step, status in message.statuses.items():
@@ -314,7 +355,7 @@ class WizardApp(Manners):
                 self.views[step].status, self.views[step].is_assumed = status, False
         self._show_all()
 
-    def on_looked(self, message: Looked) -> None:
+    def on_looked(self, message: "Looked") -> None:
         self._collect_again()
         view = self.views[message.step]
         view.is_looking = False
@@ -328,7 +369,7 @@ class WizardApp(Manners):
         if (screen := self.step_screen) and screen.step is message.step:
             screen.show_look()
 
-    def on_suggested(self, message: Suggested) -> None:
+    def on_suggested(self, message: "Suggested") -> None:
         screen = self.step_screen
         if screen is None:
             return
@@ -336,14 +377,14 @@ class WizardApp(Manners):
             if self.session.put(table, key, value) is None:
                 screen.fill(table, key, value)
 
-    def on_happened(self, message: Happened) -> None:
+    def on_happened(self, message: "Happened") -> None:
         self.note(message.event)
         step = self._undoing or getattr(message.event, "step", None)
         if isinstance(step, StepId):
             self.views[step].take(message.event)
             self._show(step)
 
-    def on_ended(self, message: Ended) -> None:
+    def on_ended(self, message: "Ended") -> None:
         if message.step is None:
             if message.problem is not None:
                 if message.job == "stand":
@@ -364,10 +405,10 @@ class WizardApp(Manners):
     # Inside
 
     def _collect_again(self) -> None:
-        """The first look has loaded all SDKs: to go through what stays anyway would stall the screen."""
-        if not gc.isenabled():
+        """The first look has made all clients: to go through what stays anyway would stall the screen."""
+        if self.session.has_frozen:
+            self.session.has_frozen = False
             gc.freeze()
-            gc.enable()
 
     def _undone(self, step: StepId) -> None:
         """What came of it stays on the screen; how the steps stand now is asked for."""
@@ -401,7 +442,7 @@ class WizardApp(Manners):
         if (screen := self.step_screen) is not None:
             screen.render_view()
 
-    def _show_job_problem(self, problem: Problem) -> None:
+    def _show_job_problem(self, problem: "Problem") -> None:
         screen = self.step_screen
         if screen is None:
             self._start_screen.show_problem(problem)
@@ -423,6 +464,7 @@ class WizardApp(Manners):
         from screens.frame import StepScreen
         from screens.people import PeopleScreen
 
+        self.dress()
         screen = PeopleScreen(step) if step is StepId.HTPASSWD else StepScreen(step)
         if self.step_screen is None:
             self.push_screen(screen)
@@ -433,7 +475,7 @@ class WizardApp(Manners):
         if (screen := self.step_screen) and screen.step is step:
             screen.render_view()
 
-    def _ask(self, step: StepId, consent: ConsentView) -> None:
+    def _ask(self, step: StepId, consent: "ConsentView") -> None:
         from screens.modals import QuestionModal
         from screens.words import declined
 

@@ -9,7 +9,7 @@ from textual.message import Message
 
 from screens.messages import Drifted
 from wizard.errors import Problem, WizardError
-from wizard.events import STEPS, StepId, StepStatus
+from wizard.status import STEPS, StepId, StepStatus
 
 MOST_AT_ONCE = 4
 WORDS = {

@@ -45,7 +45,7 @@ from screens.render import (
     problem_text,
     wait_text,
 )
-from screens.sized import SizedScreen, too_small
+from screens.sized import SizedScreen
 from screens.table import Table, TableRow
 from screens.view import StepView
 from screens.words import field_named, for_screen, help_parts
@@ -90,7 +90,6 @@ class StepScreen(SizedScreen):
         return self.wizard.views[self.step]
 
     def compose(self) -> ComposeResult:
-        yield too_small()
         yield Static(id="top", markup=False)
         yield Static(id="breadcrumb", markup=False)
         with Horizontal(id="middle"):

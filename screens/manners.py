@@ -15,18 +15,20 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter, Monochrome
 from textual.screen import Screen
+from textual.theme import Theme
 from textual.widgets import Input
 
 from screens import themes
 from screens.glyphs import Ascii, Plain, is_ascii_wanted
 from screens.sized import SizedScreen
-from wizard.errors import ExitCode
+from wizard.resources import assets
 
 if TYPE_CHECKING:
     from screens.log import Book
     from wizard.events import Event
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STYLES = assets() / "styles" / "wizard.tcss"
 LONGEST_END_S = 8.0
 """A terminal that has gone takes no output, and a program that waits for it would never end."""
 # Reports of mouse, focus, paste and size off, line wrap on, keyboard protocol and screen left, a cursor.
@@ -46,17 +48,25 @@ class Manners(App[int]):
     ]
 
     def __init__(self) -> None:
+        self.set_reactive(App.theme, themes.chosen())  # first: Textual makes its colours but once then
         super().__init__()
-        for theme in themes.THEMES:
-            self.register_theme(theme)
-        self.set_reactive(App.theme, themes.chosen())
-        self.stylesheet.set_variables(self.get_css_variables())
         self._stand_ins: list[LineFilter] = [Ascii()] if is_ascii_wanted() else []
         self._plain: dict[str, Plain] = {}
         self._is_log_open = False
         self._book: Book | None = None
 
     # Colours and glyphs
+
+    @property
+    def available_themes(self) -> dict[str, Theme]:
+        """Ours are there before anything was registered."""
+        return {theme.name: theme for theme in themes.THEMES} | getattr(self, "_registered_themes", {})
+
+    def dress(self) -> None:
+        """Loads the styles of all but the first screen, once; Screen.CSS_PATH would parse all styles anew."""
+        if not self.stylesheet.has_source(str(STYLES), ""):
+            self.stylesheet.read(STYLES)
+            self.stylesheet.parse()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Textual's answer to NO_COLOR is grey, which is a colour still."""
@@ -114,7 +124,10 @@ class Manners(App[int]):
         if not self._is_log_open:
             there.remove()
         elif not there:
-            screen.mount(Drawer(self._open_book()), before="#buttons")
+            self.dress()
+            screen.mount(
+                Drawer(self._open_book()), before="#buttons" if screen.query("#buttons") else "#primary"
+            )
 
     def _open_book(self) -> "Book":
         from screens.log import Book
@@ -134,6 +147,8 @@ class Manners(App[int]):
 
     def end_now(self) -> None:
         """The screen is left, the job in hand is asked to stop, and the journal says what was done."""
+        from wizard.errors import ExitCode
+
         manners = getattr(self._driver, "attrs_before", None)
         backstop = threading.Timer(LONGEST_END_S, _break_off, [manners])
         backstop.daemon = True
@@ -164,6 +179,8 @@ class Manners(App[int]):
 
 def _break_off(manners: list[Any] | None) -> None:
     """Ends at once, and gives the terminal back as far as it takes anything."""
+    from wizard.errors import ExitCode
+
     with suppress(OSError, termios.error):
         if sys.__stderr__ is not None:
             terminal = sys.__stderr__.fileno()

@@ -5,11 +5,12 @@ thread (an engine does one thing at a time), and at most one stale field check: 
 """
 
 import copy
+import gc
 import os
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,10 @@ class Session:
         self._renewals = self._renewals_taken = 0
         self.document: Document = {}
         self.cancel = threading.Event()
+        self.is_ready = threading.Event()
+        """All SDKs are loaded."""
+        self.has_frozen = False
+        """What stays anyway was put out of the garbage collector's sight."""
 
     # Called by the app, from its thread
 
@@ -203,7 +208,8 @@ class Session:
         if self._saver is not None:
             self._saver.flush()
         self._jobs.put(None)
-        self._thread.join(QUIT_WAIT_S)
+        if self._thread.ident is not None:
+            self._thread.join(QUIT_WAIT_S)
 
     # In the job thread
 
@@ -217,7 +223,7 @@ class Session:
         try:
             self._root = self._enter()
             self._list()
-            import wizard.engine  # noqa: F401 - loaded while the person reads the first screen
+            threading.Thread(target=self._load, name="load", daemon=True).start()
         except WizardError as error:
             trouble = error.problem
         except Exception as error:  # noqa: BLE001 - a sentence on the screen, never a traceback over it
@@ -225,6 +231,23 @@ class Session:
         self._trouble = trouble
         if trouble is not None:
             self._post(Broken(trouble))
+
+    def _load(self) -> None:
+        """All that the steps need, while the person reads the first screen; quitting does not wait for it.
+
+        What fails here fails again where it is needed, with a sentence.
+        """
+        with suppress(Exception):
+            import screens.people  # noqa: F401
+            import wizard.engine  # noqa: F401
+            from wizard import services
+
+            services.load()
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
+            self.has_frozen = True
+        self.is_ready.set()
 
     def _list(self) -> None:
         from wizard.overview import overview

@@ -26,10 +26,14 @@ def notice_size(screen: Screen[ScreenResultType], size: Size) -> bool:
     is_tiny = columns < LEAST_COLUMNS or rows < LEAST_ROWS
     screen.set_class(is_tiny, "-tiny")
     if is_tiny:
-        screen.query_one("#too-small", Static).update(
+        told = (
             f"The wizard needs {LEAST_COLUMNS}x{LEAST_ROWS} characters. This window has {columns}x{rows}. "
             "Please make it larger."
         )
+        if (there := next(iter(screen.query("#too-small").results(Static)), None)) is not None:
+            there.update(told)
+        else:
+            screen.mount(Static(told, id="too-small", markup=False), before=0)
     return is_tiny
 
 
@@ -72,7 +76,7 @@ def close_button() -> Button:
 
 
 class SizedScreen(Screen[None]):
-    """Its compose must yield `too_small()` first."""
+    """Where the window is too small a notice stands in place of all else."""
 
     @property
     def offered(self) -> tuple[Action, ...]:

@@ -8,15 +8,16 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Input, Static
 
-from screens.actions import HELP, LOG, MOVES, PALETTE, QUIT, Action, bindings
+from screens.actions import HELP, LOG, MOVES, PAGES, PALETTE, QUIT, Action, bindings
 from screens.hints import HintLine, fitting
-from screens.messages import Drifted, SetupRow
-from screens.sized import SizedScreen, too_small
-from wizard.errors import Problem
+from screens.sized import SizedScreen
 
 if TYPE_CHECKING:
     from screens.app import WizardApp
+    from screens.messages import Drifted, SetupRow
+    from wizard.errors import Problem
 
+TITLE = "A private Docker registry, step by step"
 WELCOME = (
     "Eight steps take you to a private Docker registry on Kubernetes, with its images in S3: connect, "
     "bucket, user, certificate, passwords, deploy, DNS, and a proof by a real push. Every step says first "
@@ -28,17 +29,23 @@ PRACTICE = (
     "costs money and nothing can break. The fields are filled in: Enter goes on."
 )
 FIRST_NAME = "registry"
+FIRST_HINTS = [("Enter Start", ""), ("Tab Next field", "")]
 START_ACTIONS = (
     HELP,
     PALETTE,
     LOG,
     QUIT,
     Action("escape", "app.quit", "Quit", "Esc", is_hint=False),
+    *PAGES,
     *MOVES,
 )
 
 
-class SetupButton(Button):
+class LightButton(Button, inherit_css=False):
+    """Styled by start.tcss alone: what Textual brings for all kinds of buttons takes long to parse."""
+
+
+class SetupButton(LightButton):
     """A setup of the list. Text typed on it is a name, for nothing else here takes any."""
 
     def _forward_event(self, event: events.Event) -> None:
@@ -59,22 +66,21 @@ class StartScreen(SizedScreen):
         self._is_loaded = self._is_begun_early = self._is_broken = False
 
     def compose(self) -> ComposeResult:
-        yield too_small()
+        """As few parts as can be: each of them delays the first frame."""
         yield Static("kube-registry", id="top", markup=False)
         with VerticalScroll(id="body", can_focus=False):
-            yield Static("A private Docker registry, step by step", id="title", markup=False)
-            yield Static(WELCOME, id="welcome", markup=False)
-            yield Static(id="practice-text", markup=False)
-            yield Vertical(id="setups")
+            yield Static(self._welcome(), id="welcome", markup=False)
             yield Static("Begin one", classes="heading", id="begin", markup=False)
             with Horizontal(classes="field-line"):
                 yield Static("Name of the setup", classes="field-label", markup=False)
                 yield Input(FIRST_NAME, id="setup-name", compact=True)
-            yield Static(id="start-problem", classes="field-problem", markup=False)
-        with Horizontal(id="buttons"):
-            yield Button("Start →", id="primary", variant="primary", compact=True)
-        first = (("Enter Start", ""), ("Tab Next field", ""))
-        yield HintLine(fitting(first, START_ACTIONS, self.app.size.width - 2))
+        yield LightButton("Start →", id="primary", variant="primary", compact=True)
+        yield HintLine(fitting(FIRST_HINTS, START_ACTIONS, self.app.size.width - 2))
+
+    def _welcome(self, *, is_known: bool = False) -> Content:
+        """To whoever has a setup already it need not be told what this is."""
+        told = Content.styled(TITLE, "bold $text-primary") + ("" if is_known else f"\n{WELCOME}")
+        return told + Content.styled(f"\n\n{PRACTICE}", "$text-warning") if self.wizard.is_practice else told
 
     @property
     def wizard(self) -> "WizardApp":
@@ -86,7 +92,6 @@ class StartScreen(SizedScreen):
     def on_mount(self) -> None:
         if self.wizard.is_practice:
             self.add_class("-practice")
-            self.query_one("#practice-text", Static).update(PRACTICE)
         self.set_focus(self.query_one("#setup-name", Input))
 
     @property
@@ -102,11 +107,13 @@ class StartScreen(SizedScreen):
         name = self.query_one("#setup-name", Input)
         name.value, name.placeholder = FIRST_NAME, ""
         self.query_one("#primary", Button).label = "Start →"
-        self.query_one("#start-problem", Static).update("")
+        self.query("#start-problem").remove()
 
-    async def show_setups(self, setups: tuple[SetupRow, ...]) -> None:
+    async def show_setups(self, setups: "tuple[SetupRow, ...]") -> None:
         """The engine is there: the setups that were begun, and a live button."""
         await self._list(setups)
+        await self._tell_steps()
+        self.call_after_refresh(self.render_hints)
         name = self.query_one("#setup-name", Input)
         await self.drain()
         self.query_one("#primary", Button).label = "Start →"
@@ -124,11 +131,39 @@ class StartScreen(SizedScreen):
         elif self._is_begun_early and not standing:
             self._begin()
 
-    async def _list(self, setups: tuple[SetupRow, ...]) -> None:
-        box = self.query_one("#setups", Vertical)
-        await box.remove_children()
+    async def _tell_steps(self) -> None:
+        """What a large screen has room for; beneath the first frame, which does not wait for it."""
+        if self.query("#steps"):
+            return
+        from screens.forms import FORMS
+
+        lines = (f"{number}  {form.title:<22}{form.why}" for number, form in enumerate(FORMS.values(), 1))
+        heading = Content.styled("The eight steps", "bold")
+        await self.query_one("#body").mount(
+            Static(heading + "\n" + "\n".join(lines), id="steps", markup=False)
+        )
+
+    def resized(self) -> None:
+        if self._is_loaded:
+            self.render_hints()
+
+    def render_hints(self) -> None:
+        """How to see what does not fit is told where it is so."""
+        is_longer = self.query_one("#body", VerticalScroll).max_scroll_y > 0
+        first = [*FIRST_HINTS, ("PgUp/PgDn Scroll", "")] if is_longer else FIRST_HINTS
+        self.query_one(HintLine).show(fitting(first, START_ACTIONS, self.size.width - 2))
+
+    def action_page(self, pages: int) -> None:
+        body = self.query_one("#body", VerticalScroll)
+        body.scroll_relative(y=pages * max(body.size.height - 2, 1), animate=False)
+
+    async def _list(self, setups: "tuple[SetupRow, ...]") -> None:
+        await self.query("#setups").remove()
         if not setups:
             return
+        self.query_one("#welcome", Static).update(self._welcome(is_known=True))
+        box = Vertical(id="setups")
+        await self.query_one("#body").mount(box, before="#begin")
         standing = [
             part for row in setups if not row.is_undone for part in (self._line(row), self._drift(row))
         ]
@@ -141,7 +176,7 @@ class StartScreen(SizedScreen):
         self.query_one("#begin", Static).update("Or begin another, in a namespace of its own")
 
     @staticmethod
-    def _line(row: SetupRow) -> Button:
+    def _line(row: "SetupRow") -> Button:
         from screens.render import clean
 
         far = "taken back" if row.is_undone else f"{row.steps_done} of {row.steps} steps"
@@ -150,10 +185,10 @@ class StartScreen(SizedScreen):
         return SetupButton(label, name=row.name, classes=classes, compact=True)
 
     @staticmethod
-    def _drift(row: SetupRow) -> Static:
+    def _drift(row: "SetupRow") -> Static:
         return Static("    ▸ looking at what is there now …", name=row.name, classes="drift", markup=False)
 
-    def show_drift(self, message: Drifted) -> None:
+    def show_drift(self, message: "Drifted") -> None:
         """What has become of it, beneath its line."""
         from screens.render import clean
 
@@ -163,17 +198,22 @@ class StartScreen(SizedScreen):
                 line.update(clean(f"    {glyph} {message.words}"))
                 line.set_class(not message.is_well, "-off")
 
-    def show_broken(self, problem: Problem) -> None:
+    def show_broken(self, problem: "Problem") -> None:
         """Nothing could be loaded, or the practice world did not start: the button tries once more."""
         self._is_broken = True
         self.show_problem(problem)
         self.query_one("#primary", Button).label = "Try again"
 
-    def show_problem(self, problem: Problem) -> None:
+    def show_problem(self, problem: "Problem") -> None:
         from screens.render import problem_text
 
         width = max(self.size.width - 34, 20)
-        self.query_one("#start-problem", Static).update(problem_text(problem, width))
+        told = problem_text(problem, width)
+        if there := self.query("#start-problem"):
+            there.first(Static).update(told)
+        else:
+            line = Static(told, id="start-problem", classes="field-problem", markup=False)
+            self.query_one("#body").mount(line)
         self.query_one("#primary", Button).label = "Start →"
         self.call_after_refresh(self.query_one("#body", VerticalScroll).scroll_end, animate=False)
 
@@ -190,13 +230,14 @@ class StartScreen(SizedScreen):
         """Counts before the list is there, too: the button says then what it waits for."""
         if self._is_broken:
             self._is_broken = False
-            self.query_one("#start-problem", Static).update("")
+            self.query("#start-problem").remove()
             self.wizard.session.begin_again()
         if not self._is_loaded:
             self._is_begun_early = True
             self.query_one("#primary", Button).label = "Loading …"
             return
         name = self.query_one("#setup-name", Input).value.strip()
+        from wizard.errors import Problem
         from wizard.rules import setup_name
 
         if problem := setup_name(name) if name else "A setup needs a name.":

@@ -10,10 +10,8 @@ import sys
 def main() -> int:
     """Runs the command line; returns the exit code."""
     gc.disable()  # a collection while modules load costs the first frame; the screen turns it on again
-    from wizard.cli import run
-
     try:
-        code = run(sys.argv[1:])
+        code = _run(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has left, as `head` does; Python must not complain when it flushes.
@@ -30,6 +28,17 @@ def main() -> int:
             sys.stderr.write(f"The output cannot be written: {error.strerror}.\n")
         return 1
     return code
+
+
+def _run(arguments: list[str]) -> int:
+    """The wizard itself needs no parser, which takes as long as drawing a part of its first screen."""
+    if arguments in ([], ["practice"]):
+        from wizard import wizard_command
+
+        return wizard_command.run(is_practice=bool(arguments))
+    from wizard.cli import run
+
+    return run(arguments)
 
 
 if __name__ == "__main__":

@@ -4,57 +4,16 @@ The JSON form of each event is published by `kube-registry answers schema --even
 a secret.
 """
 
-import enum
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 from wizard.errors import Problem
+from wizard.status import STEPS, CheckStatus, StepId, StepStatus, Verb
+
+__all__ = ["STEPS", "CheckStatus", "StepId", "StepStatus", "Verb"]  # passed on
 
 VERSION = 1
-
-
-class StepId(enum.StrEnum):
-    """The steps in their order."""
-
-    CONNECT = "connect"
-    BUCKET = "bucket"
-    USER = "user"
-    CERTIFICATE = "certificate"
-    HTPASSWD = "htpasswd"
-    DEPLOY = "deploy"
-    DNS = "dns"
-    PROOF = "proof"
-
-
-STEPS = tuple(StepId)
-
-
-class CheckStatus(enum.StrEnum):
-    PASSED = "passed"
-    WARNING = "warning"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-
-
-class StepStatus(enum.StrEnum):
-    """How a step stands: `changed` means changed outside, `waiting` not begun."""
-
-    WAITING = "waiting"
-    DONE = "done"
-    CHANGED = "changed"
-    MISSING = "missing"
-    INTERRUPTED = "interrupted"
-    FAILED = "failed"
-    UNDONE = "undone"
-
-
-class Verb(enum.StrEnum):
-    CREATE = "create"
-    CHANGE = "change"
-    ADOPT = "adopt"
-    KEEP = "keep"
-    DELETE = "delete"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wizard.errors import ExitCode, Problem
-
 if TYPE_CHECKING:
     from screens.app import WizardApp
 
 
 def run(*, is_practice: bool) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        from wizard.errors import ExitCode, Problem
         from wizard.output import tell_problem
 
         tell_problem(
@@ -26,7 +25,9 @@ def run(*, is_practice: bool) -> int:
     from screens.app import WizardApp
 
     app = WizardApp(_enter_practice if is_practice else _enter, is_practice=is_practice)
-    code = app.run() or ExitCode.DONE
+    code = app.run() or 0
+    from wizard.errors import ExitCode
+
     if app.setup and code in {ExitCode.DONE, ExitCode.INTERRUPTED}:
         sys.stdout.write(_parting_words(app, "kube-registry practice" if is_practice else "kube-registry"))
     if is_practice:

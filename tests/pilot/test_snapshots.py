@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
 from screens.app import WizardApp
 from screens.messages import Drifted, Loaded, SetupRow
@@ -51,8 +52,12 @@ async def test_the_first_screen(size: str) -> None:
     app = WizardApp(Path, is_practice=True)
     app.session = PosedSession(app)
     async with app.run_test(size=SIZES[size]) as pilot:
-        await pilot.pause()
+        app.post_message(Loaded(()))
+        await until(pilot, lambda: app._start_screen._is_loaded)
         await album.take(pilot, "fresh")
+        app._start_screen.wait()
+        await pilot.press("enter")
+        await album.take(pilot, "running")
         rows = (
             SetupRow("registry", 3, 8, "2026-01-02 03:04", is_undone=False),
             SetupRow("staging", 8, 8, "2026-01-01 02:03", is_undone=False),
@@ -65,6 +70,13 @@ async def test_the_first_screen(size: str) -> None:
         app.post_message(Drifted("staging", "The bucket is gone.", is_well=False))
         await pilot.pause()
         await album.take(pilot, "drifted")
+        app.post_message(Drifted("staging", "As it was left: 8 of 8 steps hold.", is_well=True))
+        await pilot.pause()
+        await album.take(pilot, "done")
+        name = app.screen.query_one("#setup-name", Input)
+        app.screen.set_focus(name)
+        await pilot.press(*"My_Team", "enter")
+        await album.take(pilot, "invalid")
         app._start_screen.show_problem(REFUSED)
         await pilot.pause()
         await album.take(pilot, "failed")
