@@ -230,7 +230,7 @@ class StartScreen(SizedScreen):
         """Counts before the list is there, too: the button says then what it waits for."""
         if self._is_broken:
             self._is_broken = False
-            self.query("#start-problem").remove()
+            self.query_one("#start-problem", Static).update("")
             self.wizard.session.begin_again()
         if not self._is_loaded:
             self._is_begun_early = True

@@ -109,8 +109,12 @@ async def test_a_setup_that_is_held_leaves_the_list_as_it_was(state: Path) -> No
             await until(pilot, lambda: app._start_screen._is_loaded)
             assert app.session._drift is not None
             app.open_setup("held")
-            problem = app._start_screen.query_one("#start-problem", Static)
-            await until(pilot, lambda: "Another run" in str(problem.render()))
+            started = app._start_screen
+
+            def told() -> list[str]:
+                return [str(line.render()) for line in started.query("#start-problem").results(Static)]
+
+            await until(pilot, lambda: any("Another run" in text for text in told()))
             assert not app.session._drift._stopped.is_set(), "the list would go on looking for ever"
             line = app._start_screen.query_one(".drift", Static)
             await until(pilot, lambda: "looking" not in str(line.render()))
