@@ -55,6 +55,8 @@ from wizard.vault import Vault
 Value = TypeVar("Value")
 
 SEEN_WITHIN_S = 60.0
+AHEAD = "apply-service"
+"""A new load balancer takes AWS minutes, so this change of deploy is made before the certificate is."""
 
 
 class Engine:
@@ -356,6 +358,8 @@ class Engine:
             with self._keeper.kept():
                 for step in STEPS:
                     self.apply_step(step)
+                    if step is StepId.CONNECT:
+                        self._begin_balancer()
             return
         for step in STEPS:
             self._remember(step, self.journal.standing(step))
@@ -363,6 +367,20 @@ class Engine:
         if self._keeper.lags():
             self._keeper.update()
         self._keeper.sweep()
+
+    def _begin_balancer(self) -> None:
+        """Only where there is no registry yet: what is there serves somebody until deploy has its turn."""
+        step = StepId.DEPLOY
+        plan = self.plan(step)
+        new = {change.action: change for change in plan.changes if change.verb is Verb.CREATE}
+        if not new.keys() >= {AHEAD, "apply-workload"} or plan.blockers or plan.consents:
+            return
+        try:
+            self._carry_out(step, new[AHEAD])
+            self.inspect([step])
+        except WizardError as error:
+            self.emit(StepFinished(step, StepStatus.FAILED, error.problem))
+            raise
 
     def _carry_out(self, step: StepId, change: Change) -> None:
         if self.cancel.is_set():

@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -104,18 +104,25 @@ class Narrator:
         if isinstance(event, RunStarted) and event.command in {"apply", "check"}:
             self._turns = list(event.steps)
         if isinstance(event, RunFinished):
-            for held in [each for events in self._held.values() for each in events]:
-                self._tell(held)
+            for each, events in self._held.items():
+                begun = () if _has_begun(events) else (StepStarted(each),)
+                for held in (*begun, *events):
+                    self._tell(held)
             self._held.clear()
         if step in self._turns and step is not self._turns[0]:
             self._held.setdefault(step, []).append(event)
             return
         self._tell(event)
+        if isinstance(event, StepStarted):
+            for held in self._held.pop(event.step, []):
+                self._take(held)
         if isinstance(event, StepFinished) and self._turns:
             self._turns.pop(0)
             following = self._turns[0] if self._turns else None
-            for held in self._held.pop(following, []) if following else []:
-                self._take(held)
+            # What was done ahead of a step waits for the step itself, so that it stands below its title.
+            if following and _has_begun(self._held.get(following, [])):
+                for held in self._held.pop(following):
+                    self._take(held)
 
     def _tell(self, event: Event) -> None:
         match event:
@@ -204,6 +211,10 @@ class Narrator:
         if self._transient:
             self._out.write("\r\x1b[K")
             self._transient = False
+
+
+def _has_begun(events: Sequence[Event]) -> bool:
+    return any(isinstance(event, StepStarted) for event in events)
 
 
 def tell_problem(problem: Problem, out: TextIO | None = None) -> None:
