@@ -144,7 +144,7 @@ def test_the_client_binds_its_account(bound_ca: Ca) -> None:
             return client.register(contact="", external_account=binding)
 
         assert refusal(lambda: register(None)) == "acme-external-account-required"
-        assert refusal(lambda: register(("unknown", SecretStr(HMAC_KEY)))) == "acme-unauthorized"
+        assert refusal(lambda: register(("unknown", SecretStr(HMAC_KEY)))) == "eab-refused"
         uri = register((KID, SecretStr(HMAC_KEY)))
         assert register((KID, SecretStr(HMAC_KEY))) == uri
     finally:

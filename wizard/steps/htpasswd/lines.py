@@ -8,7 +8,7 @@ line numbers, so only its hashes are used.
 import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 from wizard.facts import BadLineFacts
@@ -16,6 +16,7 @@ from wizard.facts import BadLineFacts
 COST = 10
 HIGHEST_COST = 14
 HASHERS = 4
+_importing = Lock()  # its module makes each hash at the first touch, and two threads at once see half of it
 _BCRYPT = re.compile(r"\$2[aby]\$(?P<cost>0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
 _OTHER_HASHES = (
     (("$apr1$",), "an Apache MD5 hash ($apr1$)"),
@@ -133,6 +134,7 @@ def _spread(jobs: list[tuple[Any, tuple[str, ...]]]) -> list[Any]:
 
 
 def _bcrypt() -> Any:
-    from passlib.hash import bcrypt
+    with _importing:
+        from passlib.hash import bcrypt
 
     return bcrypt
