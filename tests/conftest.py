@@ -21,7 +21,6 @@ SLOW = (
     "practice/test_dns_step.py",
 )
 FAST = (
-    "pilot/test_screens.py",
     "practice/aws_steps/test_bucket_step.py",
     "practice/cluster_steps/test_htpasswd_step.py",
     "practice/engine/test_apply_command.py",

@@ -12,8 +12,10 @@ import pytest
 from wizard import cli, commands
 from wizard.answers import dump, from_mapping, load
 from wizard.errors import wizard_error
+from wizard.journal import Entry
 from wizard.practice.world import DOMAIN, World
 from wizard.state import SetupDirectory, setups, state_root
+from wizard.step import Change, Context, Receipt
 from wizard.steps.certificate import CertificateStep
 from wizard.steps.deploy import DeployStep
 
@@ -50,11 +52,19 @@ def fail(*_arguments: object) -> Any:
     raise wizard_error("broken", "It broke.")
 
 
+_deploy = DeployStep.apply
+
+
+def fail_in_its_turn(step: DeployStep, ctx: Context, change: Change, entry: Entry) -> Receipt:
+    """The Service is made at the very beginning; the rest of deploy comes after the passwords."""
+    return _deploy(step, ctx, change, entry) if change.action == "apply-service" else fail()
+
+
 def test_a_generated_password_is_shown_though_a_later_step_fails(
     tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = answers_file(tmp_path, environment, "shown")
-    monkeypatch.setattr(DeployStep, "apply", fail)
+    monkeypatch.setattr(DeployStep, "apply", fail_in_its_turn)
     monkeypatch.setattr("getpass.getpass", lambda _prompt: "")
     monkeypatch.setattr("sys.stdin", Terminal())
     told = Terminal()
@@ -85,7 +95,7 @@ def test_the_command_that_is_told_goes_on_with_the_passwords_file(
         patch.setattr(CertificateStep, "apply", fail)
         words = run(words)
     assert not to.exists()
-    monkeypatch.setattr(DeployStep, "apply", fail)
+    monkeypatch.setattr(DeployStep, "apply", fail_in_its_turn)
     words = run(words)
     written = to.read_text()
     assert written.startswith("alice: ")
