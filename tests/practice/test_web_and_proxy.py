@@ -497,7 +497,12 @@ def test_a_server_that_breaks_off_an_upload_is_still_heard(
         # A client that is cut off while it sends reads all the same.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             client.sendall(bytes(8 * 1024 * 1024))
-        assert read_all(client) == refusal
+        heard = b""
+        # The reset may come to it, too, once all was said.
+        with contextlib.suppress(ConnectionResetError):
+            while more := client.recv(65536):
+                heard += more
+        assert heard == refusal
 
 
 def test_who_waits_for_100_continue_gets_it_before_the_body() -> None:
